@@ -1,0 +1,159 @@
+"""From a file, or from text, to a `Config`, or to everything that is wrong with it.
+
+A file passes four gates, and each is only tried when the one before is passed: it can be read, it
+is text of a sane size, it is TOML, it fits the schema. Behind the last gate nothing is left to
+check, and no part of riskd checks its section again.
+"""
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+from msgspec import Struct
+
+from .lines import positions
+from .problems import ConfigInvalid, Problem, dotted
+from .schema import Config
+from .walk import Unreadable, read
+
+FILE_BYTES_MAX = 1024 * 1024
+"""Far above what people write, and parsed in a few seconds at worst."""
+
+KEY_PARTS_MAX = 64
+"""Python's parser takes time with the square of a dotted key's parts; more are refused unparsed."""
+
+SAID_CHARACTERS_MAX = 200
+"""The parser quotes keys whole; a longer quotation is cut."""
+
+EMBEDDED = "embedded defaults"
+
+_PART = r"""(?: [A-Za-z0-9_-]++ | "(?:[^"\\\n]|\\.)*+" | '[^'\n]*+' )"""
+_ENDLESS_KEY = re.compile(
+    rf"(?x) (?<![A-Za-z0-9_\\-]) (?: {_PART} [ \t]*+ \. [ \t]*+ ){{{KEY_PARTS_MAX}}}"
+)
+"""No alternative can be tried twice on the same characters, so the search takes linear time."""
+
+_PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+
+S = TypeVar("S", bound=Struct)
+
+
+@attrs.frozen
+class Loaded:
+    """A valid configuration, where it came from, and the SHA-256 of its text."""
+
+    config: Config
+    source: str
+    digest: str
+
+
+def load(path: Path, environment: Mapping[str, str]) -> Loaded:
+    """The configuration in a file; `ConfigInvalid` when it can't be used."""
+    text = _text(path)
+    if isinstance(text, Problem):
+        raise ConfigInvalid([text])
+    return parse(text, str(path), environment)
+
+
+def parse(text: str, source: str, environment: Mapping[str, str]) -> Loaded:
+    """The configuration in a text; `source` is what messages call it."""
+    config = parse_as(Config, text, source, environment)
+    return Loaded(config, source, hashlib.sha256(text.encode()).hexdigest())
+
+
+def embedded() -> Loaded:
+    """What riskd runs on when it is given no file."""
+    return parse("", EMBEDDED, {})
+
+
+def parse_as(struct: type[S], text: str, source: str, environment: Mapping[str, str]) -> S:
+    """A text as any struct that keeps to the kinds of `kinds.py`."""
+    document = _unfit(text, source) or _document(text, source)
+    if isinstance(document, Problem):
+        raise ConfigInvalid([document])
+    try:
+        return read(document, struct, environment)
+    except Unreadable as unreadable:
+        findings = unreadable.findings
+    # Raised outside of the handler: no traceback shall lead to the values that were refused.
+    places = positions(text)
+    problems = [
+        Problem(source, dotted(each.path), places.line(each.path), each.message, each.remedy)
+        for each in findings
+    ]
+    raise ConfigInvalid(sorted(problems, key=lambda each: (each.line is None, each.line or 0)))
+
+
+def _text(path: Path) -> str | Problem:
+    """The first gate: a regular file, so that nothing blocks, of a sane size, in UTF-8."""
+    source = str(path)
+    try:
+        if path.exists() and not path.is_file():
+            return Problem(source, "", None, "is not a regular file", "name a file")
+        with path.open("rb") as file:
+            raw = file.read(FILE_BYTES_MAX + 1)
+    except OSError as error:
+        message = f"can't be read ({error.strerror})"
+        return Problem(source, "", None, message, "check its name and its permissions")
+    if len(raw) > FILE_BYTES_MAX:
+        return _too_long(source)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return Problem(source, "", line, "is not UTF-8", "save the file as UTF-8")
+
+
+def _too_long(source: str) -> Problem:
+    message = f"is longer than {FILE_BYTES_MAX} bytes"
+    return Problem(source, "", None, message, "remove what is no configuration")
+
+
+def _unfit(text: str, source: str) -> Problem | None:
+    """The second gate: what the parser would take too long for, or complain of in riddles."""
+    if not text.isascii() and (lone := re.search("[\ud800-\udfff]", text)):
+        return Problem(source, "", _line(text, lone.start()), "is not UTF-8", "save it as UTF-8")
+    if len(text.encode()) > FILE_BYTES_MAX:
+        return _too_long(source)
+    if text.startswith("\ufeff"):
+        message = "begins with a byte order mark, which TOML doesn't have"
+        return Problem(source, "", 1, message, "save it as UTF-8 without one")
+    if (zero := text.find("\0")) >= 0:
+        message = "holds a zero byte, so it is no text"
+        return Problem(source, "", _line(text, zero), message, "remove the byte")
+    if endless := _ENDLESS_KEY.search(text):
+        message = f"holds a key of more than {KEY_PARTS_MAX} parts"
+        return Problem(source, "", _line(text, endless.start()), message, "shorten the key")
+    return None
+
+
+def _document(text: str, source: str) -> dict[str, object] | Problem:
+    """The third gate: TOML, as the standard library understands it."""
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        return _syntax(text, source, str(error))
+    except RecursionError:
+        message = "is nested too deeply to be read"
+        return Problem(source, "", None, message, "use fewer brackets within brackets")
+    except ValueError:
+        message = "holds a number of thousands of digits"
+        return Problem(source, "", None, message, "write a number that means something")
+
+
+def _syntax(text: str, source: str, said: str) -> Problem:
+    """What the parser said, with its place first. It quotes single characters and keys only."""
+    place = _PLACE.search(said)
+    line, column = (place[1], place[2]) if place else (None, None)
+    where = f"column {column}" if column else "the end of the file"
+    message = f"is not TOML, at {where}: {_PLACE.sub('', said)[:SAID_CHARACTERS_MAX]}"
+    at = int(line) if line else _line(text, len(text.rstrip()))
+    return Problem(source, "", at, message, "correct the syntax there or just before")
+
+
+def _line(text: str, index: int) -> int:
+    return text.count("\n", 0, index) + 1

@@ -1,0 +1,279 @@
+"""What a configuration file may say: one struct a section, one annotated field a key.
+
+Each field carries its meaning, its bounds and its default here and nowhere else: the checks, the
+messages, the JSON Schema, the reference page and the example file are all made from them. Every key
+has a default, so that an empty file is a valid one. A key with `RESTART` keeps the value riskd was
+started with; the others follow a reload.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
+
+import attrs
+from msgspec import Meta, Struct
+
+from .paths import SOCKET_PATH_BYTES_MAX, socket_path_excess
+
+RESTART = {"x-restart": True}
+
+NOT_BUILT: Mapping[str, str] = {
+    "journal": "nothing would be remembered across a crash",
+    "kill_switch": "nothing would be halted",
+    "accounts": "no order would be checked for them",
+    "brokers": "none would be connected",
+    "instruments": "none would be priced",
+    "workers": "none would be started",
+    "rules": "no order would be held to them",
+    "alerting": "nobody would be told anything",
+    "web": "no page would be served",
+    "profiles": "no limit would follow from them",
+}
+"""Sections that later versions act on, and what silence about them would hide in this one."""
+
+FilePath = Annotated[
+    str,
+    Meta(
+        title="a path without a tilde, which no shell would expand",
+        min_length=1,
+        max_length=4095,
+        pattern=r"^[^~\x00][^\x00]*$",
+    ),
+]
+
+_NAME = r"^[^\s:\x00]+$"
+User = Annotated[
+    str,
+    Meta(
+        title="a user's name or number, in quotes",
+        min_length=1,
+        max_length=256,
+        pattern=_NAME,
+    ),
+]
+Group = Annotated[
+    str,
+    Meta(
+        title="a group's name or number, in quotes",
+        min_length=1,
+        max_length=256,
+        pattern=_NAME,
+    ),
+]
+
+
+@attrs.frozen
+class Disagreement:
+    """A key whose value is good by itself, but not beside the others of its section."""
+
+    key: str
+    message: str
+    remedy: str
+
+
+class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the file. Its keys are checked alone first, then together."""
+
+    def disagreements(self) -> Iterator[Disagreement]:
+        """What the keys of this section mean only together, and what is wrong with it."""
+        return iter(())
+
+
+class Riskd(Section, frozen=True, kw_only=True):
+    """The daemon itself."""
+
+    state_dir: Annotated[
+        FilePath | None,
+        Meta(
+            description="Where riskd keeps what it must remember. Unset: `$XDG_STATE_HOME/riskd`, "
+            "else `~/.local/state/riskd`, and `/var/lib/riskd` for a root without a home.",
+            examples=["/var/lib/riskd"],
+            extra_json_schema=RESTART,
+        ),
+    ] = None
+    socket: Annotated[
+        FilePath | None,
+        Meta(
+            description="The control socket. Unset: `$RISKD_SOCKET`, else "
+            "`$XDG_RUNTIME_DIR/riskd/riskd.sock`, else `/run/riskd/riskd.sock` for root and "
+            "`~/.local/state/riskd/riskd.sock` for others. riskctl looks in the same places.",
+            examples=["/run/riskd/riskd.sock"],
+            extra_json_schema=RESTART,
+        ),
+    ] = None
+    stop_timeout_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=3600,
+            description="Seconds for the whole ordered stop. What is still there then is ended.",
+            extra_json_schema=RESTART,
+        ),
+    ] = 30.0
+    log_format: Annotated[
+        Literal["auto", "console", "json"],
+        Meta(
+            description="How log lines look. `auto` is `console` on a terminal, else `json`.",
+            extra_json_schema=RESTART,
+        ),
+    ] = "auto"
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least important events that are logged."),
+    ] = "info"
+
+    def disagreements(self) -> Iterator[Disagreement]:
+        """A socket's path is counted in bytes, which no pattern can do."""
+        if excess := socket_path_excess(self.socket or ""):
+            yield Disagreement(
+                "socket",
+                f"is {excess} bytes longer than the {SOCKET_PATH_BYTES_MAX} that Linux takes",
+                "choose a shorter path",
+            )
+
+
+class Control(Section, frozen=True, kw_only=True):
+    """The control socket and its clients."""
+
+    max_clients: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=65536,
+            description="Connections at one time. Beyond them the client that was silent longest "
+            "makes room, or the new one is turned away.",
+            extra_json_schema=RESTART,
+        ),
+    ] = 4096
+    max_line_bytes: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=16 * 1024 * 1024,
+            description="Bytes of the longest line. A client that sends a longer one is told so "
+            "and disconnected.",
+            extra_json_schema=RESTART,
+        ),
+    ] = 65536
+    send_timeout_s: Annotated[
+        float,
+        Meta(
+            ge=0.01,
+            le=3600,
+            description="Seconds in which a client must take what it is sent, or lose its "
+            "connection.",
+            extra_json_schema=RESTART,
+        ),
+    ] = 10.0
+
+
+class Supervision(Section, frozen=True, kw_only=True):
+    """When an actor is restarted, and when riskd gives up on it."""
+
+    intensity: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=1000,
+            description="Failures within `period_s` that lead to a restart. The next one climbs "
+            "to the supervisor above; at the top riskd ends.",
+            extra_json_schema=RESTART,
+        ),
+    ] = 5
+    period_s: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=86400,
+            description="Seconds for which a failure counts.",
+            extra_json_schema=RESTART,
+        ),
+    ] = 60.0
+    heartbeat_interval_s: Annotated[
+        float, Meta(ge=0.01, le=3600, description="Seconds between two heartbeats of an actor.")
+    ] = 1.0
+    heartbeat_timeout_s: Annotated[
+        float, Meta(ge=0.01, le=3600, description="Seconds in which an actor answers a heartbeat.")
+    ] = 2.0
+    heartbeat_misses: Annotated[
+        int, Meta(ge=1, le=100, description="Heartbeats missed in a row that make an actor silent.")
+    ] = 2
+    redeliveries: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Crashes on the same message after which it is quarantined.",
+            extra_json_schema=RESTART,
+        ),
+    ] = 3
+
+    def disagreements(self) -> Iterator[Disagreement]:
+        """Silence must be noticed while the failure before it still counts.
+
+        Otherwise an actor that hangs after each restart is restarted for ever, and never climbs.
+        """
+        notice_s = (self.heartbeat_misses - 1) * self.heartbeat_interval_s
+        notice_s += self.heartbeat_timeout_s
+        if notice_s > self.period_s:
+            yield Disagreement(
+                "period_s",
+                f"is shorter than the {notice_s:g} s in which a silent actor is noticed, so one "
+                "that hangs after each restart would never be given up",
+                f"raise it to {notice_s:g} or more, or lower the heartbeat_ keys",
+            )
+
+
+class Security(Section, frozen=True, kw_only=True):
+    """Who may do what over the control socket, by the user the kernel names."""
+
+    group: Annotated[
+        Group | None,
+        Meta(
+            description="The group, by name or number, whose members can reach the socket at all; "
+            "what each may do there is said below. Unset: riskd's own user and root alone.",
+            examples=["traders"],
+            extra_json_schema=RESTART,
+        ),
+    ] = None
+    operators: Annotated[
+        tuple[User, ...],
+        Meta(
+            max_length=1024,
+            description="Users, by name or number, who may act. riskd's own user and root always "
+            "may.",
+            extra_json_schema=RESTART,
+        ),
+    ] = ()
+    observers: Annotated[
+        tuple[User, ...],
+        Meta(
+            max_length=1024,
+            description="Users, by name or number, who may look and not act.",
+            extra_json_schema=RESTART,
+        ),
+    ] = ()
+
+    def disagreements(self) -> Iterator[Disagreement]:
+        """A user has one role, the file must say which, and the user must be let in."""
+        for key in ("operators", "observers"):
+            if getattr(self, key) and self.group is None:
+                yield Disagreement(
+                    key,
+                    "names users who can't reach the socket, which is its owner's alone",
+                    "name a group that they are in as security.group",
+                )
+        if set(self.operators) & set(self.observers):
+            yield Disagreement(
+                "observers",
+                "names a user who is among the operators",
+                "leave each user in one of the two lists",
+            )
+
+
+class Config(Section, frozen=True, kw_only=True):
+    """All that riskd can be told."""
+
+    riskd: Riskd = Riskd()
+    control: Control = Control()
+    supervision: Supervision = Supervision()
+    security: Security = Security()

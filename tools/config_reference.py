@@ -1,0 +1,106 @@
+"""Writes for people what the schema knows: the reference page and the example file.
+
+python -m riskd.tools.config_reference markdown > docs/configuration.md
+python -m riskd.tools.config_reference toml > config/example.toml
+"""
+
+import textwrap
+from collections.abc import Callable, Iterator
+
+import click
+import msgspec
+from msgspec import Struct
+from msgspec.structs import FieldInfo
+
+from ..config import kinds
+from ..config.schema import NOT_BUILT, Config
+
+_PAGE = """\
+# Configuration
+
+<!-- Written by `python -m riskd.tools.config_reference markdown` from config/schema.py. -->
+
+riskd reads one TOML file: `riskd run --config FILE`. Every key has a default, so an empty file is
+valid, and without a file riskd runs on the defaults below. `riskd check FILE` names every mistake
+at once, each with its key and line. A key that riskd doesn't know is a mistake.
+
+A key marked *restart* keeps the value that riskd was started with. The others follow a reload.
+
+Secrets come from the environment: `"${NAME}"`, with nothing else between the quotes. A variable
+that is not set, or is empty, is a mistake; so is a reference in a key that holds no secret. No key
+of this version holds one.
+
+`config/example.toml` holds every key at its default. Copy what you change.
+"""
+
+_NOT_BUILT = """\
+## Sections of later versions
+
+This version refuses them by name: a setting that is written but not acted on would be worse than
+none.
+"""
+
+
+def markdown() -> Iterator[str]:
+    """The lines of the reference page: a table a section."""
+    yield _PAGE
+    for section, struct in _tables():
+        yield f"## `[{section}]`\n\n{struct.__doc__}\n"
+        yield "| key | type | default | meaning | takes effect |"
+        yield "|---|---|---|---|---|"
+        yield from map(_row, msgspec.structs.fields(struct))
+        yield ""
+    yield _NOT_BUILT
+    yield from (f"- `[{section}]`: {why}" for section, why in NOT_BUILT.items())
+
+
+def toml() -> Iterator[str]:
+    """The lines of a file that holds every key at its default."""
+    yield "# Every key of riskd at its default. A key whose default is worked out is commented out."
+    for section, struct in _tables():
+        yield f"\n# {struct.__doc__}\n[{section}]\n"
+        yield from map(_assignment, msgspec.structs.fields(struct))
+
+
+def _tables() -> Iterator[tuple[str, type[Struct]]]:
+    for field in msgspec.structs.fields(Config):
+        match kinds.kind(field.type):
+            case kinds.Table(struct):
+                yield field.encode_name, struct
+
+
+def _row(field: FieldInfo) -> str:
+    default = "unset" if field.default is None else f"`{_toml(field.default)}`"
+    effect = "restart" if kinds.needs_restart(field.type) else "reload"
+    meaning = kinds.description(field.type)
+    cells = (f"`{field.encode_name}`", kinds.wording(field.type), default, meaning, effect)
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def _assignment(field: FieldInfo) -> str:
+    meaning = f"{kinds.description(field.type)} Write {kinds.wording(field.type)}."
+    comment = textwrap.fill(meaning, 98, initial_indent="# ", subsequent_indent="# ")
+    if field.default is None:
+        examples = (each for meta in kinds.metas(field.type) for each in meta.examples or ())
+        return f"{comment}\n# {field.encode_name} = {_toml(next(examples))}\n"
+    return f"{comment}\n{field.encode_name} = {_toml(field.default)}\n"
+
+
+def _toml(value: object) -> str:
+    """A default as TOML writes it; JSON writes booleans, numbers, text and flat lists alike."""
+    return msgspec.json.encode(value).decode()
+
+
+_FORMS: dict[str, Callable[[], Iterator[str]]] = {"markdown": markdown, "toml": toml}
+
+
+@click.command()
+@click.argument("form", type=click.Choice(list(_FORMS)))
+def main(form: str) -> None:
+    """Write the configuration's reference page or example file to standard output."""
+    for line in _FORMS[form]():
+        click.echo(line)
+
+
+if __name__ == "__main__":
+    main()
