@@ -1,0 +1,221 @@
+"""The vocabulary's bytes: one golden file a tag, which old journals and other programs rely on.
+
+A change of a file is a change of the protocol. After a new message, or a wanted change:
+
+    RISKD_WRITE_GOLDEN=1 python -m pytest tests/test_messages.py
+
+writes the files from SAMPLES; then look at the difference before you commit it.
+"""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+import pytest
+from riskd.actors import messages
+from riskd.actors.messages import (
+    ActorKilled,
+    Actors,
+    ActorsAre,
+    ActorSilent,
+    AnyFact,
+    AnyReply,
+    Beat,
+    ChildEnded,
+    ChildFailed,
+    ChildHeld,
+    ChildReleased,
+    ChildRestarted,
+    ChildStuck,
+    ClientCommand,
+    Command,
+    ConfigIs,
+    ConfigRefused,
+    ConfigReloaded,
+    DaemonStarted,
+    DaemonStopped,
+    Error,
+    Fact,
+    Hello,
+    KillActor,
+    MessageQuarantined,
+    Pulse,
+    Recorded,
+    Refused,
+    Reload,
+    Reloaded,
+    Reply,
+    Report,
+    ShowConfig,
+    Status,
+    StatusIs,
+    SupervisorEscalated,
+    Version,
+    VersionIs,
+    Welcome,
+)
+
+GOLDEN = Path(__file__).parent / "golden" / "messages"
+WRITE = "RISKD_WRITE_GOLDEN"
+
+Kind = type[Command] | type[Reply] | type[Report] | type[Fact]
+KINDS: dict[Kind, Any] = {Command: ClientCommand, Reply: AnyReply, Report: Pulse, Fact: AnyFact}
+"""Each kind, and what its bytes are decoded as."""
+
+CHILD = {"supervisor": "riskd/watchdogs", "child": "heartbeat"}
+SAMPLES: tuple[Command | Reply | Report | Fact, ...] = (
+    Hello(id=1, token="t0k3n", role="observer", protocol=1),  # noqa: S106 - no secret of anybody
+    Version(id="a-1"),
+    Status(id=2),
+    Actors(id=3),
+    KillActor(id=4, name="heartbeat"),
+    ShowConfig(id=5),
+    Reload(id=6),
+    Welcome(
+        id=1,
+        role="worker",
+        user_id=1000,
+        process_id=4711,
+        worker="mm-1",
+        version="0.1.0",
+        protocol=1,
+    ),
+    VersionIs(id="a-1", version="0.1.0", protocol=1, python="3.11.7"),
+    StatusIs(id=2, status={"state": "serving", "halts": []}),
+    ActorsAre(id=3, actors=[{"name": "heartbeat", "restarts": 1}]),
+    ActorKilled(id=4, name="heartbeat", incarnation=7),
+    ConfigIs(id=5, source="riskd.toml", config={"riskd": {"log_level": "info"}}),
+    Reloaded(id=6, source="riskd.toml", changed=["riskd.log_level"], needs_restart=["control.x"]),
+    Refused(id=7, code="invalid_config", message="not valid", problems=["riskd.toml:1: key: why"]),
+    Error(id=None, code="invalid_field", message="expected int", field="id"),
+    Pulse(beating=("settings", "service"), silent=("control",)),
+    DaemonStarted(
+        version="0.1.0", process_id=4711, config_source="riskd.toml", config_digest="5ee7"
+    ),
+    DaemonStopped(reason="SIGTERM"),
+    ChildFailed(**CHILD, incarnation=1, phase="running", cause="ValueError: no mark"),
+    ChildRestarted(**CHILD, incarnation=2, because_of="service", cause="ValueError: no mark"),
+    ChildEnded(**CHILD, incarnation=2, cause="ValueError: no mark"),
+    ChildHeld(**CHILD),
+    ChildReleased(**CHILD),
+    ChildStuck(**CHILD, incarnation=2),
+    SupervisorEscalated(**CHILD, cause="ValueError: no mark", failures=6),
+    MessageQuarantined(actor="settings", message="Reload", attempts=3),
+    ActorSilent(actor="settings", deadline_s=2.0),
+    ConfigReloaded(
+        source="riskd.toml",
+        digest="5ee7",
+        changed=("riskd.log_level",),
+        needs_restart=("control.max_clients",),
+    ),
+    ConfigRefused(source="riskd.toml", problems=("riskd.toml:1: key: why",)),
+)
+
+
+def kind_of(sample: object) -> Kind:
+    (kind,) = [kind for kind in KINDS if isinstance(sample, kind)]
+    return kind
+
+
+def tag_of(kind: type[msgspec.Struct]) -> str:
+    return str(kind.__struct_config__.tag)
+
+
+def file_of(sample: msgspec.Struct) -> Path:
+    return GOLDEN / kind_of(sample).__name__.lower() / f"{tag_of(type(sample))}.json"
+
+
+def name_of(sample: msgspec.Struct) -> str:
+    return str(file_of(sample).relative_to(GOLDEN))
+
+
+def tagged() -> Iterator[type[msgspec.Struct]]:
+    """Every message of the vocabulary."""
+    for each in vars(messages).values():
+        is_struct = isinstance(each, type) and issubclass(each, msgspec.Struct)
+        if is_struct and each.__module__ == messages.__name__ and each not in KINDS:
+            yield each
+
+
+every_sample = pytest.mark.parametrize("sample", SAMPLES, ids=name_of)
+
+
+@every_sample
+def test_a_message_is_these_bytes_and_these_bytes_are_the_message(sample: msgspec.Struct) -> None:
+    file = file_of(sample)
+    if os.environ.get(WRITE):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(msgspec.json.encode(sample) + b"\n")
+    golden = file.read_bytes()
+    assert msgspec.json.encode(sample) + b"\n" == golden
+    assert msgspec.json.decode(golden, type=KINDS[kind_of(sample)]) == sample
+
+
+def test_every_message_has_its_sample_and_every_file_its_message() -> None:
+    inside = {Beat, Recorded}  # which cross no border
+    assert {type(sample) for sample in SAMPLES} == set(tagged()) - inside
+    assert len(SAMPLES) == len({file_of(sample) for sample in SAMPLES})
+    files = {file for file in GOLDEN.rglob("*") if file.is_file()}
+    assert files == {file_of(sample) for sample in SAMPLES}
+
+
+def test_every_message_can_be_read_as_one_of_its_kind() -> None:
+    for kind, union in KINDS.items():
+        members = set(get_args(union)) or {union}
+        assert members == {each for each in tagged() if issubclass(each, kind)}
+
+
+@every_sample
+def test_a_sample_leaves_no_field_at_its_default(sample: msgspec.Struct) -> None:
+    """Or its file would not show how the field is written. The protocol's number is what it is."""
+    for field in msgspec.structs.fields(type(sample)):
+        if field.default is not msgspec.NODEFAULT and field.name not in ("protocol", "id"):
+            assert getattr(sample, field.name) != field.default
+
+
+@every_sample
+def test_an_unknown_field_is_refused_in_a_command_and_ignored_elsewhere(
+    sample: msgspec.Struct,
+) -> None:
+    kind = kind_of(sample)
+    more = {**msgspec.json.decode(file_of(sample).read_bytes()), "unheard_of": 1}
+    data = msgspec.json.encode(more)
+    if kind is Command:
+        with pytest.raises(msgspec.ValidationError, match="unknown field `unheard_of`"):
+            msgspec.json.decode(data, type=ClientCommand)
+    else:
+        assert msgspec.json.decode(data, type=KINDS[kind]) == sample
+
+
+@every_sample
+def test_an_unknown_tag_is_refused(sample: msgspec.Struct) -> None:
+    more = {**msgspec.json.decode(file_of(sample).read_bytes()), "type": "unheard_of"}
+    with pytest.raises(msgspec.ValidationError, match=r"\$\.type"):
+        msgspec.json.decode(msgspec.json.encode(more), type=KINDS[kind_of(sample)])
+
+
+@every_sample
+def test_a_message_can_not_be_changed(sample: msgspec.Struct) -> None:
+    with pytest.raises(AttributeError, match="immutable type"):
+        setattr(sample, sample.__struct_fields__[-1], None)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"type":"status","id":-1}',
+        '{"type":"status","id":""}',
+        '{"type":"status","id":1.5}',
+        '{"type":"status","id":null}',
+        '{"type":"kill_actor","name":""}',
+        '{"type":"kill_actor"}',
+        f'{{"type":"status","id":"{"x" * 65}"}}',
+        f'{{"type":"kill_actor","name":"{"x" * 129}"}}',
+        f'{{"type":"hello","token":"{"x" * 257}"}}',
+    ],
+)
+def test_what_comes_from_outside_is_bounded(line: str) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(line, type=ClientCommand)
