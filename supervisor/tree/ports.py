@@ -1,0 +1,87 @@
+"""What a tree needs from outside, and what it lets the outside see."""
+
+import random
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+import structlog
+
+from ...actors.messages import Fact
+from .spec import Kind, Restart
+from .state import Answer
+
+if TYPE_CHECKING:
+    from .supervisor import Supervisor
+
+
+@attrs.frozen(kw_only=True)
+class Past:
+    """What earlier facts say about a tree: which children are held, and how old its failures are.
+
+    Keys are paths, such as "riskd/watchdogs". Ages are in seconds at the moment of the start.
+    """
+
+    held: frozenset[tuple[str, str]] = frozenset()
+    failures: tuple[tuple[str, str, float], ...] = ()
+
+
+def _log(fact: Fact) -> None:
+    """Where facts go when nobody keeps them: no failure passes unseen."""
+    tag = str(type(fact).__struct_config__.tag)
+    fields = {name: getattr(fact, name) for name in fact.__struct_fields__}
+    structlog.get_logger("riskd.tree").warning(tag, **fields)
+
+
+def _nobody(_path: str, _stack: Sequence[str]) -> None:
+    """A stuck child is a recorded fact in any case; a program that can end itself should."""
+
+
+@attrs.frozen(kw_only=True)
+class Ports:
+    """The outside of a tree. A nested supervisor takes its parent's."""
+
+    record: Callable[[Fact], None] = _log
+    chance: Callable[[], float] = random.SystemRandom().random
+    stuck: Callable[[str, Sequence[str]], None] = _nobody
+    past: Past = attrs.field(factory=Past)
+
+
+@attrs.frozen(kw_only=True)
+class Reply:
+    """What a call of the API came to. `value` is what the child gave to started()."""
+
+    answer: Answer
+    incarnation: int = 0
+    value: object = None
+    error: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.answer is Answer.OK
+
+
+@attrs.frozen(kw_only=True)
+class ChildInfo:
+    """One child as it stands."""
+
+    id: str
+    kind: Kind
+    restart: Restart
+    state: str
+    incarnation: int
+    restarts: int
+    held: bool
+    stuck: bool
+    cause: str | None
+    supervisor: "Supervisor | None"
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """How many children there are; `active` ones have a task."""
+
+    specs: int
+    active: int
+    supervisors: int
+    workers: int
