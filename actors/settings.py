@@ -1,0 +1,85 @@
+"""The settings actor: the one place where the configuration in force can change."""
+
+from typing import Protocol
+
+import attrs
+
+from .messages import ConfigRefused, ConfigReloaded, Refused, Reload, Reloaded
+from .ports import Record
+
+NAME = "settings"
+
+
+class Invalid(Exception):
+    """The file is not valid. Each problem is a line that names file, line, key and remedy."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@attrs.frozen(kw_only=True)
+class Candidate:
+    """A configuration that has been read and is valid, beside what it would change."""
+
+    source: str
+    digest: str
+    changed: tuple[str, ...]
+    needs_restart: tuple[str, ...]
+
+
+class Source(Protocol):
+    """Where configurations come from, and where the one in force is kept."""
+
+    @property
+    def name(self) -> str:
+        """A file's path, or what stands for the embedded defaults."""
+
+    async def read(self) -> Candidate:
+        """Read and check. Raises Invalid, and then nothing has changed."""
+
+    def take(self, candidate: Candidate) -> None:
+        """From now on this is in force, but for what needs a restart."""
+
+
+@attrs.define(eq=False)
+class Settings:
+    """Behaviour of the actor."""
+
+    source: Source
+    record: Record
+
+    async def receive(self, message: object) -> object:
+        if not isinstance(message, Reload):
+            raise TypeError(f"the settings actor takes Reload, and got {type(message).__name__}")
+        try:
+            candidate = await self.source.read()
+        except Invalid as invalid:
+            self.record(ConfigRefused(source=self.source.name, problems=invalid.problems))
+            return Refused(
+                id=message.id,
+                code="invalid_config",
+                message=f"{self.source.name} is not valid; the old configuration stays in force",
+                problems=list(invalid.problems),
+            )
+        self.record(
+            ConfigReloaded(
+                source=candidate.source,
+                digest=candidate.digest,
+                changed=candidate.changed,
+                needs_restart=candidate.needs_restart,
+            )
+        )
+        self.source.take(candidate)
+        return Reloaded(
+            id=message.id,
+            source=candidate.source,
+            changed=list(candidate.changed),
+            needs_restart=list(candidate.needs_restart),
+        )
+
+    def wake_at(self) -> float:
+        return float("inf")
+
+    async def wake(self) -> None:
+        raise AssertionError("the settings actor sets no timer")

@@ -1,0 +1,5 @@
+"""What speaks to the world outside, one file or folder for each counterpart.
+
+An adapter may import `actors.messages` (and `actors.ports`), never an actor, the supervisor or
+another adapter. `client` speaks to riskd itself over its socket: blocking, and free of trio.
+"""
