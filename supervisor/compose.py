@@ -1,0 +1,398 @@
+"""The composition root: builds every part once, and hands each its own ports and settings.
+
+The tree, in dependency order (rest_for_one: what stands on a crashed part starts again with it):
+
+    riskd
+     ├─ settings      the configuration in force, and its reload
+     ├─ watchdogs     one_for_one
+     │   ├─ service   tells the service manager that riskd is well, only when it is
+     │   └─ heartbeat asks every actor through its mailbox, and crashes those that hang
+     └─ control       the socket: status, and operators' commands
+
+The listening socket, the mailboxes and the ledger are not in the tree: they outlive its actors, so
+that a restart loses neither a connection that waits nor a message.
+"""
+
+import grp
+import math
+import pwd
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from pathlib import Path
+
+import attrs
+import msgspec
+import structlog
+import trio
+
+from ..actors import heartbeat, service, settings
+from ..actors.actor import Behaviour, serve
+from ..actors.control import CommandRefused, CommandUnavailable, Control
+from ..actors.core.access import Access, Caller, Tokens
+from ..actors.mailbox import ActorDied, AskTimeout, Mailbox, MailboxFull, Registry
+from ..actors.messages import (
+    PROTOCOL,
+    ActorKilled,
+    Actors,
+    ActorsAre,
+    ActorSilent,
+    ChildFailed,
+    ChildStuck,
+    Command,
+    ConfigIs,
+    ConfigRefused,
+    Fact,
+    KillActor,
+    MessageQuarantined,
+    Refused,
+    Reload,
+    Reloaded,
+    Reply,
+    ShowConfig,
+    Status,
+    StatusIs,
+    SupervisorEscalated,
+    Version,
+    VersionIs,
+)
+from ..actors.ports import Clock, ServiceLink
+from ..config.loader import Loaded, load
+from ..config.problems import ConfigInvalid
+from ..config.render import NEEDS_RESTART, differences, masked
+from ..config.schema import Config, Supervision
+from .endpoint import Endpoint
+from .ledger import Ledger
+from .past import fold
+from .status import NO_KILL_SWITCH, NOT_BUILT, find, tree_rows
+from .tree import ChildSpec, Context, Ports, Supervisor
+
+TROUBLE = (
+    ActorSilent,
+    ChildFailed,
+    ChildStuck,
+    ConfigRefused,
+    MessageQuarantined,
+    SupervisorEscalated,
+)
+"""Facts that somebody should look at: they are logged as warnings."""
+
+READ_TIMEOUT_S = 1.0
+"""Below the heartbeat's patience: a disk that hangs is no reason to crash the settings actor."""
+ASK_TIMEOUT_S = 10.0
+"""An operator who waits longer would think that nothing happens."""
+
+
+class Configuration:
+    """The configuration in force, and where the next one would come from."""
+
+    def __init__(self, loaded: Loaded, file: Path | None, environment: Mapping[str, str]) -> None:
+        self.current = loaded.config
+        self.digest = loaded.digest
+        self.name = loaded.source
+        self._file = file
+        self._environment = environment
+        self._read: Loaded | None = None
+        self.on_change: Callable[[Config], None] = lambda _: None
+
+    async def read(self) -> settings.Candidate:
+        if self._file is None:
+            raise settings.Invalid(
+                ("riskd runs on its embedded defaults: there is no file to read",)
+            )
+        try:
+            # A thread, because a file may lie on a disk or a network that does not answer.
+            with trio.fail_after(READ_TIMEOUT_S):
+                loaded = await trio.to_thread.run_sync(
+                    load, self._file, self._environment, abandon_on_cancel=True
+                )
+        except ConfigInvalid as invalid:
+            raise settings.Invalid(tuple(str(problem) for problem in invalid.problems)) from None
+        except trio.TooSlowError:
+            problem = (
+                f"{self._file}: not read within {READ_TIMEOUT_S:g} s: its disk does not answer"
+            )
+            raise settings.Invalid((problem,)) from None
+        self._check_mix(loaded.config)
+        self._read = loaded
+        changed = differences(self.current, loaded.config)
+        return settings.Candidate(
+            source=loaded.source,
+            digest=loaded.digest,
+            changed=tuple(key for key in changed if key not in NEEDS_RESTART),
+            needs_restart=tuple(key for key in changed if key in NEEDS_RESTART),
+        )
+
+    def take(self, candidate: settings.Candidate) -> None:
+        assert self._read is not None, "a candidate comes from read()"
+        config, self._read = self._mixed(self._read.config), None
+        self.current, self.digest = config, candidate.digest
+        self.on_change(config)
+
+    def _mixed(self, config: Config) -> Config:
+        """As given, but that keys which need a restart keep the value riskd was started with."""
+        for key in differences(self.current, config):
+            if key in NEEDS_RESTART:
+                section, _, name = key.partition(".")
+                old = getattr(getattr(self.current, section), name)
+                replaced = msgspec.structs.replace(getattr(config, section), **{name: old})
+                config = msgspec.structs.replace(config, **{section: replaced})
+        return config
+
+    def _check_mix(self, config: Config) -> None:
+        """Keys that agree in the file may not agree with those that only a restart changes."""
+        mixed = self._mixed(config)
+        problems = tuple(
+            f"{self.name}: {section}.{fault.key}: {fault.message}, with the values that only a "
+            f"restart changes; {fault.remedy}, or restart riskd"
+            for section in mixed.__struct_fields__
+            for fault in getattr(mixed, section).disagreements()
+        )
+        if problems:
+            raise settings.Invalid(problems)
+
+
+@attrs.define(eq=False)
+class _Quiet:
+    """The behaviour of an actor whose mailbox brings heartbeats alone."""
+
+    name: str
+
+    async def receive(self, message: object) -> object:
+        raise TypeError(f"{self.name!r} takes no messages, and got {type(message).__name__}")
+
+    def wake_at(self) -> float:
+        return math.inf
+
+    async def wake(self) -> None:
+        raise AssertionError(f"{self.name!r} sets no timer")
+
+
+def _actor(mailbox: Mailbox, make: Callable[[], Behaviour]) -> Callable[..., Awaitable[None]]:
+    """A child that serves its mailbox with a behaviour made anew for each incarnation."""
+
+    async def run(_ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
+        await serve(mailbox, make(), task_status=task_status)
+
+    return run
+
+
+def user_ids(names: Sequence[str]) -> frozenset[int]:
+    """Users by name or number. KeyError names one that this machine doesn't have."""
+    return frozenset(int(name) if name.isdecimal() else pwd.getpwnam(name).pw_uid for name in names)
+
+
+def group_id(name: str | None) -> int | None:
+    """A group by name or number. KeyError says that this machine doesn't have it."""
+    if name is None or name.isdecimal():
+        return None if name is None else int(name)
+    return grp.getgrnam(name).gr_gid
+
+
+@attrs.define(eq=False, kw_only=True)
+class Riskd:
+    """All parts of one riskd, built and not yet running."""
+
+    configuration: Configuration
+    ledger: Ledger
+    clock: Clock
+    endpoint: Endpoint
+    manager: ServiceLink
+    access: Access
+    version: str
+    process_id: int
+    python: str
+    on_stuck: Callable[[str, Sequence[str]], None]
+    spawn: Callable[[Callable[[], Awaitable[None]]], None] = lambda _: None
+    root: Supervisor = attrs.field(init=False)
+    _registry: Registry = attrs.field(init=False)
+    _control: Control = attrs.field(init=False)
+    _started_at: str = attrs.field(init=False)
+    _started_s: float = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._started_at = self.clock.now().isoformat()
+        self._started_s = self.clock.monotonic_s()
+        supervision = self.configuration.current.supervision
+        self._registry = Registry(self.record, crashes_max=supervision.redeliveries)
+        self._control = Control(
+            [self.endpoint.socket],
+            self.configuration.current.control,
+            self.access,
+            self._handlers(),
+            structlog.get_logger("riskd.control"),
+            tokens=Tokens(),
+            version=self.version,
+        )
+        self.root = self._tree()
+
+    def record(self, fact: Fact) -> None:
+        """History first, then the log: what a person reads there has happened."""
+        self.ledger.commit(fact)
+        tag = str(type(fact).__struct_config__.tag)
+        fields = {name: getattr(fact, name) for name in fact.__struct_fields__}
+        log = structlog.get_logger("riskd.fact")
+        say = log.warning if isinstance(fact, TROUBLE) else log.info
+        say(tag.replace("_", ".", 1), **fields)
+
+    # --- the tree
+
+    def _tree(self) -> Supervisor:
+        supervision = self.configuration.current.supervision
+        past = fold(
+            self.ledger.facts(),
+            boot=self.clock.boot(),
+            monotonic_s=self.clock.monotonic_s(),
+            now=self.clock.now(),
+        )
+        ports = Ports(record=self.record, stuck=self.on_stuck, past=past)
+        watchdogs = Supervisor(
+            [
+                ChildSpec(service.NAME, self._service(), shutdown=1.0),
+                ChildSpec(heartbeat.NAME, self._heartbeat(), shutdown=1.0),
+            ],
+            intensity=supervision.intensity,
+            period=supervision.period_s,
+        )
+        return Supervisor(
+            [
+                ChildSpec(settings.NAME, self._settings()),
+                ChildSpec("watchdogs", watchdogs.run, kind="supervisor", shutdown=3.0),
+                ChildSpec("control", self._serve_control(), shutdown=2.0),
+            ],
+            strategy="rest_for_one",
+            name="riskd",
+            total=self.configuration.current.riskd.stop_timeout_s,
+            ports=ports,
+            intensity=supervision.intensity,
+            period=supervision.period_s,
+        )
+
+    def _settings(self) -> Callable[..., Awaitable[None]]:
+        mailbox = self._registry.add(settings.NAME, capacity=16)
+        return _actor(mailbox, lambda: settings.Settings(self.configuration, self.record))
+
+    def _service(self) -> Callable[..., Awaitable[None]]:
+        # A pulse is superseded by the next: old ones are worth nothing.
+        mailbox = self._registry.add(service.NAME, capacity=8, policy="drop_oldest")
+        return _actor(
+            mailbox,
+            lambda: service.Service(self.manager, self._supervision, self.crash, self.record),
+        )
+
+    def _heartbeat(self) -> Callable[..., Awaitable[None]]:
+        mailbox = self._registry.add(heartbeat.NAME, capacity=8)
+        return _actor(
+            mailbox,
+            lambda: heartbeat.Heartbeat(self._registry, self._supervision, self.crash, self.record),
+        )
+
+    def _serve_control(self) -> Callable[..., Awaitable[None]]:
+        mailbox = self._registry.add("control", capacity=8)
+
+        async def run(ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
+            async with trio.open_nursery() as nursery:
+                await nursery.start(self._control.serve, ctx)
+                await serve(mailbox, _Quiet("control"), task_status=task_status)
+
+        return run
+
+    def _supervision(self) -> Supervision:
+        return self.configuration.current.supervision
+
+    async def crash(self, name: str) -> None:
+        """The port by which a watchdog ends an actor that hangs."""
+        found = find(self.root, name)
+        if found is not None:
+            await found[0].kill_child(name)
+
+    # --- what the socket answers
+
+    def _handlers(self) -> dict[type[Command], Callable[[Caller, Command], Awaitable[Reply]]]:
+        return {
+            Version: self._answer_version,
+            Status: self._answer_status,
+            Actors: self._answer_actors,
+            KillActor: self._answer_kill,
+            ShowConfig: self._answer_config,
+            Reload: self._answer_reload,
+        }
+
+    async def _answer_version(self, _caller: Caller, command: Command) -> Reply:
+        return VersionIs(id=command.id, version=self.version, protocol=PROTOCOL, python=self.python)
+
+    async def _answer_status(self, _caller: Caller, command: Command) -> Reply:
+        return StatusIs(id=command.id, status=self.status())
+
+    async def _answer_actors(self, _caller: Caller, command: Command) -> Reply:
+        return ActorsAre(id=command.id, actors=self._rows())
+
+    async def _answer_config(self, _caller: Caller, command: Command) -> Reply:
+        configuration = self.configuration
+        return ConfigIs(
+            id=command.id, source=configuration.name, config=masked(configuration.current)
+        )
+
+    async def _answer_kill(self, caller: Caller, command: Command) -> Reply:
+        assert isinstance(command, KillActor), "the table of handlers says so"
+        found = find(self.root, command.name)
+        if found is None:
+            names = ", ".join(str(row["name"]) for row in self._rows()[1:])
+            raise CommandRefused(
+                "no_such_actor", f"no actor is called {command.name!r}; there are: {names}"
+            )
+        _, child = found
+        if child.state not in ("starting", "running"):
+            raise CommandRefused(
+                "not_running", f"{command.name!r} is {child.state}: there is nothing to kill"
+            )
+        structlog.get_logger("riskd.control").warning(
+            "actor.kill", actor=command.name, user_id=caller.peer.user_id
+        )
+        # Not before the reply is on its way: whoever kills `control` is told that it will happen.
+        self.spawn(lambda: self.crash(command.name))
+        return ActorKilled(id=command.id, name=command.name, incarnation=child.incarnation)
+
+    async def _answer_reload(self, _caller: Caller, command: Command) -> Reply:
+        assert isinstance(command, Reload), "the table of handlers says so"
+        return await self.reload(command)
+
+    async def reload(self, command: Reload) -> Reloaded | Refused:
+        """Ask the settings actor, as the socket and SIGHUP both do."""
+        try:
+            answer = await self._registry.ask(settings.NAME, command, timeout_s=ASK_TIMEOUT_S)
+        except (ActorDied, AskTimeout, MailboxFull) as error:
+            raise CommandUnavailable(f"settings: {error}") from error
+        assert isinstance(answer, Reloaded | Refused), "the settings actor answers with these"
+        return answer
+
+    # --- what can be seen
+
+    def _rows(self) -> list[dict[str, object]]:
+        mailboxes = {
+            name: attrs.asdict(statistics)
+            for name, statistics in self._registry.statistics().items()
+        }
+        return tree_rows(self.root, mailboxes)
+
+    def status(self) -> dict[str, object]:
+        """The document of `riskctl --json status`. Its keys are a contract."""
+        return {
+            "version": self.version,
+            "protocol": PROTOCOL,
+            "pid": self.process_id,
+            "state": self.root.state.mode.value,
+            "started_at": self._started_at,
+            "uptime_s": round(self.clock.monotonic_s() - self._started_s, 3),
+            "kill_switch": {"state": "KILLED", "reason": NO_KILL_SWITCH},
+            "halts": [],
+            "workers": [],
+            "accounts": [],
+            "journal": {"lsn": self.ledger.lsn},
+            "lease": None,
+            "actors": self._rows(),
+            "control": attrs.asdict(self._control.statistics()),
+            "config": {
+                "source": self.configuration.name,
+                "digest": self.configuration.digest,
+            },
+            "not_built": list(NOT_BUILT),
+        }

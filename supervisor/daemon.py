@@ -1,0 +1,298 @@
+"""The process `riskd run`: what it takes before it starts, how it stops, and what its end says.
+
+It takes the configuration, the state directory and the socket, in this order, and each of them
+that can't be had ends the start with an exit status and one line of its own. The first SIGTERM or
+SIGINT stops the tree in order; a second one leaves it `HURRY_S`; nothing skips the order.
+"""
+
+import enum
+import os
+import platform
+import resource
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import attrs
+import structlog
+import trio
+
+from ..actors.control import CommandUnavailable
+from ..actors.core.access import Access
+from ..actors.messages import DaemonStarted, DaemonStopped, Refused, Reload
+from ..adapters.clock import SystemClock
+from ..adapters.service_manager import NotifySocket, scrub
+from ..config.loader import Loaded, embedded, load
+from ..config.paths import PathRefused, checked_socket, default_socket, default_state_dir
+from ..config.problems import ConfigInvalid
+from ..config.schema import Config
+from . import logs
+from .compose import Configuration, Riskd, group_id, user_ids
+from .endpoint import AnotherDaemon, SocketUnusable, claim
+from .ledger import Ledger, LedgerError, LedgerHeld, open_ledger
+from .status import only_stuck_left
+from .tree import Escalated, FailedToStart
+
+HURRY_S = 1.0
+"""What a second signal leaves for the rest of the stop: time to end, not to wait."""
+FILES_KEPT = 64
+"""Descriptors that clients can't take: the ledger, logs, and what a restart opens."""
+
+
+class Exit(enum.IntEnum):
+    """What the end of riskd says to whoever started it. Numbers as in sysexits.h where one fits."""
+
+    STOPPED = 0
+    """Asked to stop, and did so in order."""
+    FAILED_TO_START = 69
+    """A part of it could not start."""
+    ESCALATED = 70
+    """Its actors failed more often than the budget allows."""
+    STUCK = 71
+    """Something did not stop; the process ended around it."""
+    UNUSABLE = 73
+    """The state directory or the socket can't be used."""
+    LEDGER = 74
+    """The ledger could not be read or written."""
+    ANOTHER_DAEMON = 75
+    """Another riskd has the state directory or the socket."""
+    CONFIG = 78
+    """The configuration is not valid."""
+
+
+@attrs.frozen(kw_only=True)
+class Options:
+    """The command line. What it says goes before what the file says."""
+
+    config: Path | None = None
+    state_dir: Path | None = None
+    socket: Path | None = None
+
+
+class CannotStart(Exception):
+    """What has to be there before riskd can run is not. Nothing was started."""
+
+    def __init__(self, status: Exit, lines: Sequence[str]) -> None:
+        super().__init__("\n".join(lines))
+        self.status = status
+
+
+def run(options: Options, environment: "os._Environ[str]") -> Exit:
+    """Run riskd until it is stopped. Raises CannotStart before anything has been done."""
+    loaded = read_config(options.config, environment)
+    access, group = _access(loaded)
+    state_dir, path = _places(options, loaded, environment)
+    _allow_many_clients()
+    clock = SystemClock()
+    manager = NotifySocket(environment, os.getpid())
+    scrub(environment)
+    with _ledger(state_dir, clock) as ledger:
+        try:
+            endpoint = claim(path, group)
+        except AnotherDaemon as error:
+            raise CannotStart(Exit.ANOTHER_DAEMON, [str(error)]) from error
+        except SocketUnusable as error:
+            raise CannotStart(Exit.UNUSABLE, [str(error)]) from error
+        writer = logs.configure(loaded.config.riskd.log_format, loaded.config.riskd.log_level)
+        try:
+            with endpoint:
+                daemon = Daemon(writer=writer, manager=manager)
+                daemon.riskd = Riskd(
+                    configuration=Configuration(loaded, options.config, dict(environment)),
+                    ledger=ledger,
+                    clock=clock,
+                    endpoint=endpoint,
+                    manager=manager,
+                    access=access,
+                    version=version("riskd"),
+                    process_id=os.getpid(),
+                    python=platform.python_version(),
+                    on_stuck=daemon.on_stuck,
+                )
+                return daemon.run()
+        finally:
+            writer.close()
+            manager.close()
+
+
+def read_config(file: Path | None, environment: Mapping[str, str]) -> Loaded:
+    """The file, or what stands for none. Raises CannotStart with every problem in it."""
+    try:
+        return embedded() if file is None else load(file, environment)
+    except ConfigInvalid as invalid:
+        problems = [str(problem) for problem in invalid.problems]
+        raise CannotStart(Exit.CONFIG, problems) from None
+
+
+def _places(options: Options, loaded: Loaded, environment: Mapping[str, str]) -> tuple[Path, Path]:
+    """The state directory and the socket: the command line, else the file, else the default."""
+    said = loaded.config.riskd
+    try:
+        state_dir = options.state_dir or said.state_dir or default_state_dir(environment, _uid())
+        socket = options.socket or said.socket or default_socket(environment, _uid())
+        return Path(state_dir).absolute(), checked_socket(Path(socket).absolute())
+    except PathRefused as error:
+        raise CannotStart(Exit.UNUSABLE, [str(error)]) from error
+
+
+def _access(loaded: Loaded) -> tuple[Access, int | None]:
+    """Who may do what, and the group whose members can reach the socket."""
+    security = loaded.config.security
+    try:
+        access = Access(
+            own_user_id=_uid(),
+            operator_user_ids=user_ids(security.operators),
+            observer_user_ids=user_ids(security.observers),
+        )
+        return access, group_id(security.group)
+    except KeyError as error:
+        line = f"{loaded.source}: security: {error.args[0]}; name users and groups of this machine"
+        raise CannotStart(Exit.CONFIG, [line]) from None
+
+
+def _uid() -> int:
+    return os.geteuid()
+
+
+def _ledger(state_dir: Path, clock: SystemClock) -> Ledger:
+    try:
+        return open_ledger(state_dir, clock)
+    except LedgerHeld as error:
+        raise CannotStart(Exit.ANOTHER_DAEMON, [str(error)]) from error
+    except LedgerError as error:
+        raise CannotStart(Exit.UNUSABLE, [str(error)]) from error
+
+
+def _allow_many_clients() -> None:
+    """Each client is a descriptor, and the usual soft limit was made for select()."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@attrs.define(eq=False, kw_only=True)
+class Daemon:
+    """Signals in, exit status out, and the tree in between."""
+
+    writer: logs.Writer
+    manager: NotifySocket
+    riskd: Riskd = attrs.field(init=False)
+    _nursery: trio.Nursery = attrs.field(init=False)
+    _stop_reason: str | None = attrs.field(default=None, init=False)
+
+    def run(self) -> Exit:
+        status = Exit.STOPPED
+        try:
+            trio.run(self._main)
+        except* Escalated as group:
+            status = self._say(Exit.ESCALATED, group)
+        except* FailedToStart as group:
+            status = self._say(Exit.FAILED_TO_START, group)
+        except* LedgerError as group:
+            status = self._say(Exit.LEDGER, group)
+        return status
+
+    def _say(self, status: Exit, group: BaseExceptionGroup[BaseException]) -> Exit:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        self._log("error", "riskd.ended", exit_status=int(status), why=str(error))
+        return status
+
+    async def _main(self) -> None:
+        riskd = self.riskd
+        # The receiver comes first: from here on no signal ends riskd out of order.
+        signals = trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        with signals as received:
+            async with trio.open_nursery() as self._nursery:
+                riskd.spawn = self._nursery.start_soon
+                riskd.configuration.on_change = self._follow
+                self._nursery.start_soon(self._obey, received)
+                self._record_start()
+                async with trio.open_nursery() as tree:
+                    await tree.start(riskd.root.run)
+                    self._ready()
+                self._nursery.cancel_scope.cancel()
+        riskd.record(DaemonStopped(reason=self._stop_reason or "ended by itself"))
+        self._log("info", "riskd.stopped")
+
+    def _record_start(self) -> None:
+        configuration = self.riskd.configuration
+        self.riskd.record(
+            DaemonStarted(
+                version=self.riskd.version,
+                process_id=self.riskd.process_id,
+                config_source=configuration.name,
+                config_digest=configuration.digest,
+            )
+        )
+
+    def _ready(self) -> None:
+        if self._stop_reason is not None:
+            self._stop()  # the signal came before there was a tree to stop
+            return
+        socket = str(self.riskd.endpoint.path)
+        self._log("info", "riskd.ready", socket=socket, process_id=self.riskd.process_id)
+        self.manager.notify("READY=1", f"MAINPID={self.riskd.process_id}", "STATUS=serving")
+        if sys.stdout.isatty():
+            sys.stdout.write(
+                f"riskd is up. In another terminal: riskctl --socket {socket} status\n"
+            )
+
+    async def _obey(self, received: AsyncIterator[int]) -> None:
+        async for number in received:
+            name = signal.Signals(number).name
+            if number == signal.SIGHUP:
+                # On the side: a reload that hangs must not keep the next signal from being heard.
+                self._nursery.start_soon(self._reload, name)
+            elif self._stop_reason is None:
+                self._stop_reason = name
+                self._log("info", "riskd.stopping", why=name)
+                self._stop()
+            else:
+                self._log("warning", "riskd.hurrying", why=name, within_s=HURRY_S)
+                self.riskd.root.shutdown(within=HURRY_S)
+
+    def _stop(self) -> None:
+        total_s = self.riskd.configuration.current.riskd.stop_timeout_s
+        extend = f"EXTEND_TIMEOUT_USEC={int((total_s + 5) * 1e6)}"
+        self.manager.notify("STOPPING=1", "STATUS=stopping", extend)
+        self.riskd.root.shutdown(within=total_s)
+
+    def _follow(self, config: Config) -> None:
+        """What of a reload is the process's own."""
+        self.writer.level = config.riskd.log_level
+
+    async def _reload(self, name: str) -> None:
+        monotonic = f"MONOTONIC_USEC={int(self.riskd.clock.monotonic_s() * 1e6)}"
+        self.manager.notify("RELOADING=1", monotonic)
+        try:
+            reply = await self.riskd.reload(Reload())
+        except CommandUnavailable as error:
+            self._log("error", "config.not_reloaded", why=str(error), asked_by=name)
+        else:
+            if isinstance(reply, Refused):
+                self._log("error", "config.not_reloaded", why=reply.message, asked_by=name)
+        self.manager.notify("READY=1")
+
+    def on_stuck(self, path: str, stack: Sequence[str]) -> None:
+        """Something swallows its cancellation. The rest is stopped in order, then the process."""
+        self._log("error", "actor.stuck", actor=path, stack=list(stack))
+        self._stop_reason = self._stop_reason or f"{path} is stuck"
+        self.riskd.root.shutdown()
+        self._nursery.start_soon(self._end_around_it)
+
+    async def _end_around_it(self) -> None:
+        total_s = self.riskd.configuration.current.riskd.stop_timeout_s
+        with trio.move_on_after(total_s + HURRY_S):
+            # A tree has no event for "only what is stuck is left", and this is its last second.
+            while not only_stuck_left(self.riskd.root):  # noqa: ASYNC110 - see above
+                await trio.sleep(0.05)
+        self._log("error", "riskd.ended", exit_status=int(Exit.STUCK), why=self._stop_reason)
+        self.riskd.endpoint.release()
+        self.writer.close()
+        os._exit(Exit.STUCK)
+
+    def _log(self, level: str, event: str, **values: object) -> None:
+        getattr(structlog.get_logger("riskd"), level)(event, **values)
