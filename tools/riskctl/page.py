@@ -1,0 +1,64 @@
+"""Lines and tables on a terminal, or plain text for whatever else reads the output.
+
+Plain text holds no escape codes and is never cut to a width. What comes from riskd may hold words
+of a broker or a worker, so control characters are taken out before anything reaches a terminal.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+import click
+
+Mood = Literal["plain", "good", "warn", "bad"]
+
+
+class Line(NamedTuple):
+    text: str
+    mood: Mood = "plain"
+
+
+class Table(NamedTuple):
+    """Every row has as many cells as there are heads. `moods` has one entry a row, or none."""
+
+    heads: tuple[str, ...]
+    rows: Sequence[tuple[str, ...]]
+    moods: Sequence[Mood] = ()
+
+
+Page = Sequence[Line | Table]
+
+
+def clean(text: str) -> str:
+    """The text without anything that a terminal would obey."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+
+
+def write(text: str) -> None:
+    """Print to stdout. That the reader has left is no error: the command itself is done."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        # What is still in the buffer would fail again, with a traceback, when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write_page(page: Page) -> None:
+    if sys.stdout.isatty():
+        from .terminal import write_rich  # noqa: PLC0415 - rich costs as much as all else here
+
+        write_rich(page)
+    else:
+        write("\n".join(line for part in page for line in _plain(part)))
+
+
+def _plain(part: Line | Table) -> list[str]:
+    if isinstance(part, Line):
+        return [clean(part.text)]
+    lines = [part.heads, *(tuple(clean(cell) for cell in row) for row in part.rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(part.heads))]
+    return [
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    ]

@@ -1,0 +1,119 @@
+"""Asking riskd, and what is said and which status is left when that fails."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import attrs
+import click
+import msgspec
+
+from ...actors.messages import Command, Error, Refused, Reply
+from ...adapters.client import Client, NotReachable, ProtocolError
+from ...config.paths import PathRefused, default_socket
+from . import page
+
+REFUSED = 1
+USAGE = 2
+NOT_REACHABLE = 3
+NOT_CONFIRMED = 4
+INTERRUPTED = 130
+"""What a shell reports for a program that Ctrl-C ended."""
+
+TIMEOUT_S = 5.0
+_REMEDY = "start it with `riskd run`, or name its socket with --socket or $RISKD_SOCKET"
+
+R = TypeVar("R", bound=Reply)
+
+
+class Failure(click.ClickException):
+    """A reason to end with a status other than 0, in words for a person and as a document."""
+
+    def __init__(
+        self, status: int, code: str, message: str, problems: Sequence[str] = (), **more: object
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.problems = list(problems)
+        self.more = more
+
+    def document(self) -> dict[str, object]:
+        problems = {"problems": self.problems} if self.problems else {}
+        return {"error": {"code": self.code, "message": self.message, **problems, **self.more}}
+
+
+@attrs.define
+class Settings:
+    """The options that every command takes, before its name or after it."""
+
+    socket: Path | None = None
+    json: bool = False
+    timeout: float = TIMEOUT_S
+
+
+def settings() -> Settings:
+    """Those of this call. They are kept in the context, which all nested commands share."""
+    meta = click.get_current_context().meta
+    found: Settings = meta.setdefault(__name__, Settings())
+    return found
+
+
+def socket_path() -> Path:
+    given = settings().socket
+    if given is not None:
+        return given
+    try:
+        return default_socket(os.environ, os.getuid())
+    except PathRefused as error:
+        raise Failure(NOT_REACHABLE, "not_reachable", str(error)) from error
+
+
+def ask(command: Command, expected: type[R], *, changes: bool = False) -> R:
+    """The reply, or Failure. `changes`: when its fate is unknown, the status must say so."""
+    path = socket_path()
+    try:
+        with Client(path, timeout_s=settings().timeout) as client:
+            reply = client.ask(command)
+    except NotReachable as error:
+        if changes and error.sent:
+            raise _not_confirmed(path, str(error)) from error
+        message = f"{error}; {_REMEDY}"
+        reason = {"socket": str(path), "reason": error.reason}
+        raise Failure(NOT_REACHABLE, "not_reachable", message, **reason) from error
+    except ProtocolError as error:
+        raise _not_understood(path, str(error), changes=changes) from error
+    if isinstance(reply, Refused):
+        raise Failure(REFUSED, reply.code, reply.message, reply.problems)
+    if isinstance(reply, Error):
+        if changes and reply.code == "internal":
+            raise _not_confirmed(path, reply.message)
+        raise Failure(REFUSED, reply.code, reply.message)
+    if not isinstance(reply, expected):
+        raise _not_understood(path, f"an answer of type {type(reply).__name__}", changes=changes)
+    return reply
+
+
+def emit(document: object, words: page.Page) -> None:
+    """Print the one or the other, as the user asked."""
+    if settings().json:
+        emit_json(document)
+    else:
+        page.write_page(words)
+
+
+def emit_json(document: object) -> None:
+    page.write(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+
+
+def _not_confirmed(path: Path, message: str) -> Failure:
+    said = f"{message}. The command was sent and may have been carried out: see `riskctl status`"
+    return Failure(NOT_CONFIRMED, "not_confirmed", said, socket=str(path))
+
+
+def _not_understood(path: Path, message: str, *, changes: bool) -> Failure:
+    if changes:
+        return _not_confirmed(path, message)
+    said = f"what answers at {path} is no riskd that this riskctl understands: {message}"
+    return Failure(NOT_REACHABLE, "protocol", said, socket=str(path))

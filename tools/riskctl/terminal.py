@@ -1,0 +1,29 @@
+"""Pages on a terminal, with rich. Loaded only when stdout is one."""
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from .page import Line, Mood, Page, Table, clean
+
+_STYLES: dict[Mood, str] = {"plain": "", "good": "green", "warn": "yellow", "bad": "bold red"}
+
+
+def write_rich(page: Page) -> None:
+    """Colours for what is not well, and long cells folded: a terminal shows all of them."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    for part in page:
+        if isinstance(part, Line):
+            console.print(clean(part.text), style=_STYLES[part.mood], soft_wrap=True)
+        else:
+            console.print(_table(part))
+
+
+def _table(part: Table) -> RichTable:
+    table = RichTable(box=None, pad_edge=False, header_style="bold")
+    for head in part.heads:
+        table.add_column(head, overflow="fold")
+    moods = part.moods or ["plain"] * len(part.rows)
+    for row, mood in zip(part.rows, moods, strict=True):
+        table.add_row(*(Text(clean(cell)) for cell in row), style=_STYLES[mood])
+    return table
