@@ -24,7 +24,7 @@ from ..supervisor.tree import (
     Ports,
     Supervisor,
 )
-from ..supervisor.tree.spec import Restart
+from ..supervisor.tree.spec import RestartType
 
 DURATION_S = 30.0
 """Of a run, on a clock that jumps: long enough for a budget to be used up at each level."""
@@ -107,7 +107,7 @@ class _Story:
         )
 
     def _worker(
-        self, name: str, restart: Restart = "permanent", *, backoff: Backoff | None = None
+        self, name: str, restart: RestartType = "permanent", *, backoff: Backoff | None = None
     ) -> ChildSpec:
         return ChildSpec(
             name, self._life, restart=restart, shutdown=1.0, start_timeout=1.0, backoff=backoff

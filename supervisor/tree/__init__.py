@@ -5,7 +5,7 @@ It knows nothing of trading, sockets or disks, and serves every process of riskd
 `supervisor.py` (what a program calls).
 """
 
-from .ports import ChildInfo, Counts, Past, Ports, Reply
+from .ports import Past, Ports, Reply
 from .shell import Context
 from .spec import (
     Backoff,
@@ -18,7 +18,7 @@ from .spec import (
     StartTimeout,
 )
 from .state import Answer
-from .supervisor import Supervisor
+from .supervisor import ChildInfo, Counts, Supervisor
 
 __all__ = [
     "Answer",

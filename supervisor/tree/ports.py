@@ -1,18 +1,13 @@
-"""What a tree needs from outside, and what it lets the outside see."""
+"""What a tree needs from outside, and how it answers who calls it."""
 
 import random
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 import attrs
 import structlog
 
 from ...actors.messages import Fact
-from .spec import Kind, Restart
 from .state import Answer
-
-if TYPE_CHECKING:
-    from .supervisor import Supervisor
 
 
 @attrs.frozen(kw_only=True)
@@ -59,29 +54,3 @@ class Reply:
     @property
     def ok(self) -> bool:
         return self.answer is Answer.OK
-
-
-@attrs.frozen(kw_only=True)
-class ChildInfo:
-    """One child as it stands."""
-
-    id: str
-    kind: Kind
-    restart: Restart
-    state: str
-    incarnation: int
-    restarts: int
-    held: bool
-    stuck: bool
-    cause: str | None
-    supervisor: "Supervisor | None"
-
-
-@attrs.frozen(kw_only=True)
-class Counts:
-    """How many children there are; `active` ones have a task."""
-
-    specs: int
-    active: int
-    supervisors: int
-    workers: int

@@ -7,12 +7,12 @@ from typing import Any, Literal
 
 import attrs
 
-Restart = Literal["permanent", "transient", "temporary"]
+RestartType = Literal["permanent", "transient", "temporary"]
 Strategy = Literal["one_for_one", "rest_for_one", "one_for_all", "dynamic"]
 AutoShutdown = Literal["never", "any_significant", "all_significant"]
 Kind = Literal["worker", "supervisor"]
 
-RESTARTS: tuple[Restart, ...] = ("permanent", "transient", "temporary")
+RESTARTS: tuple[RestartType, ...] = ("permanent", "transient", "temporary")
 STRATEGIES: tuple[Strategy, ...] = ("one_for_one", "rest_for_one", "one_for_all", "dynamic")
 AUTO_SHUTDOWNS: tuple[AutoShutdown, ...] = ("never", "any_significant", "all_significant")
 KINDS: tuple[Kind, ...] = ("worker", "supervisor")
@@ -152,7 +152,9 @@ class ChildSpec:
 
     id: str = attrs.field(validator=_identifier)
     run: Callable[..., Awaitable[object]] = attrs.field(validator=attrs.validators.is_callable())
-    restart: Restart = attrs.field(default="permanent", kw_only=True, validator=_one_of(RESTARTS))
+    restart: RestartType = attrs.field(
+        default="permanent", kw_only=True, validator=_one_of(RESTARTS)
+    )
     shutdown: float = attrs.field(
         default=5.0, kw_only=True, validator=_duration(zero=True, endless=True)
     )

@@ -65,7 +65,7 @@ class Mode(enum.Enum):
     """No child is left."""
 
 
-class Answer(enum.Enum):
+class Answer(enum.StrEnum):
     """What a call of the API came to."""
 
     OK = "ok"

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterable
 
+import attrs
 import trio
 
-from .ports import ChildInfo, Counts, Past, Ports, Reply
+from .ports import Past, Ports, Reply
 from .shell import Context, Run
 from .spec import (
     AUTO_SHUTDOWNS,
@@ -13,9 +14,37 @@ from .spec import (
     AutoShutdown,
     Budget,
     ChildSpec,
+    Kind,
+    RestartType,
     Strategy,
 )
 from .state import Add, Child, Crash, Delete, Restart, State, Terminate
+
+
+@attrs.frozen(kw_only=True)
+class ChildInfo:
+    """One child as it stands."""
+
+    id: str
+    kind: Kind
+    restart: RestartType
+    state: str
+    incarnation: int
+    restarts: int
+    held: bool
+    stuck: bool
+    cause: str | None
+    supervisor: "Supervisor | None"
+
+
+@attrs.frozen(kw_only=True)
+class Counts:
+    """How many children there are; `active` ones have a task."""
+
+    specs: int
+    active: int
+    supervisors: int
+    workers: int
 
 
 class Supervisor:

@@ -16,7 +16,7 @@ import attrs
 import trio
 
 from ...supervisor.tree import ChildSpec, Ports, Supervisor
-from ...supervisor.tree.spec import Restart
+from ...supervisor.tree.spec import RestartType
 from .restart import INTENSITY, PERIOD_S, Child, Victim, idle, ignore, keep_up
 from .results import Figure, Result, at_most, warm_up
 
@@ -107,7 +107,7 @@ def _is_followed(found: object) -> bool:
 # --- the acts that are repeated -------------------------------------------------------------------
 
 
-def _child(name: str, run: Child, restart: Restart = "permanent") -> ChildSpec:
+def _child(name: str, run: Child, restart: RestartType = "permanent") -> ChildSpec:
     return ChildSpec(name, run, restart=restart, start_timeout=PATIENCE_S, shutdown=PATIENCE_S)
 
 
