@@ -326,7 +326,7 @@ class _Slot:
         """The reader has died. What it had in hand stays, for the next one."""
         if self.envelope is not None and self._in_hand and self.blamed:
             self.envelope.crashes += 1
-        self.reader, self._in_hand, self.blamed = None, False, False
+        self.reader, self._in_hand = None, False
 
 
 class Inbox:
