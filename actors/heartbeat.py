@@ -1,7 +1,6 @@
 """The heartbeat trigger: asks every actor through its mailbox, and crashes those that hang."""
 
 from collections.abc import Callable
-from typing import Protocol
 
 import attrs
 import trio
@@ -9,20 +8,9 @@ import trio
 from .core.heartbeat import Answered, Heartbeats, decide
 from .mailbox import ActorDied, AskTimeout, MailboxFull, Registry
 from .messages import ActorSilent, Beat
-from .ports import CrashActor, Record
+from .ports import CrashActor, HeartbeatSettings, Record
 
 NAME = "heartbeat"
-
-
-class Settings(Protocol):
-    """The part of the configuration that is read here, each time anew."""
-
-    @property
-    def heartbeat_interval_s(self) -> float: ...
-    @property
-    def heartbeat_timeout_s(self) -> float: ...
-    @property
-    def heartbeat_misses(self) -> int: ...
 
 
 @attrs.define(eq=False)
@@ -30,7 +18,7 @@ class Heartbeat:
     """Behaviour of the actor. It doesn't ask itself: the service actor watches its pulse."""
 
     registry: Registry
-    settings: Callable[[], Settings]
+    settings: Callable[[], HeartbeatSettings]
     crash: CrashActor
     record: Record
     _state: Heartbeats = attrs.field(factory=Heartbeats, init=False)

@@ -26,6 +26,17 @@ class Clock(Protocol):
         """Which boot of the machine this is."""
 
 
+class HeartbeatSettings(Protocol):
+    """How often actors are asked, and how long they may take. Read each time anew."""
+
+    @property
+    def heartbeat_interval_s(self) -> float: ...
+    @property
+    def heartbeat_timeout_s(self) -> float: ...
+    @property
+    def heartbeat_misses(self) -> int: ...
+
+
 class ServiceLink(Protocol):
     """Who started riskd and wants to know how it is."""
 

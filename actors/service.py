@@ -7,26 +7,14 @@ sent, so that a riskd which can't recover is ended by its service manager.
 
 import math
 from collections.abc import Callable
-from typing import Protocol
 
 import attrs
 import trio
 
 from .messages import ActorSilent, Pulse
-from .ports import CrashActor, Record, ServiceLink
+from .ports import CrashActor, HeartbeatSettings, Record, ServiceLink
 
 NAME = "service"
-
-
-class Settings(Protocol):
-    """The part of the configuration that is read here, each time anew."""
-
-    @property
-    def heartbeat_interval_s(self) -> float: ...
-    @property
-    def heartbeat_timeout_s(self) -> float: ...
-    @property
-    def heartbeat_misses(self) -> int: ...
 
 
 @attrs.define(eq=False)
@@ -34,7 +22,7 @@ class Service:
     """Behaviour of the actor."""
 
     manager: ServiceLink
-    settings: Callable[[], Settings]
+    settings: Callable[[], HeartbeatSettings]
     crash: CrashActor
     record: Record
     _pulse_due: float = attrs.field(default=math.nan, init=False)

@@ -7,6 +7,7 @@ gets the next one, while a riskd that waited for it would stop serving.
 import contextlib
 import socket
 from collections.abc import Mapping, MutableMapping
+from typing import Self
 
 SPOKEN_TO_RISKD = (
     *("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"),
@@ -35,6 +36,12 @@ class NotifySocket:
 
     def close(self) -> None:
         self._socket.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def _watchdog_s(environment: Mapping[str, str], process_id: int) -> float | None:

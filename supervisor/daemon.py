@@ -5,13 +5,14 @@ that can't be had ends the start with an exit status and one line of its own. Th
 SIGINT stops the tree in order; a second one leaves it `HURRY_S`; nothing skips the order.
 """
 
+import contextlib
 import enum
 import os
 import platform
 import resource
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,7 +32,7 @@ from ..config.schema import Config
 from . import logs
 from .compose import Configuration, Riskd, group_id, user_ids
 from .endpoint import AnotherDaemon, SocketUnusable, claim
-from .ledger import Ledger, LedgerError, LedgerHeld, open_ledger
+from .ledger import LedgerError, LedgerHeld, open_ledger
 from .status import only_stuck_left
 from .tree import Escalated, FailedToStart
 
@@ -85,36 +86,57 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
     access, group = _access(loaded)
     state_dir, path = _places(options, loaded, environment)
     _allow_many_clients()
-    clock = SystemClock()
-    manager = NotifySocket(environment, os.getpid())
-    scrub(environment)
-    with _ledger(state_dir, clock) as ledger:
-        try:
-            endpoint = claim(path, group)
-        except AnotherDaemon as error:
-            raise CannotStart(Exit.ANOTHER_DAEMON, [str(error)]) from error
-        except SocketUnusable as error:
-            raise CannotStart(Exit.UNUSABLE, [str(error)]) from error
-        writer = logs.configure(loaded.config.riskd.log_format, loaded.config.riskd.log_level)
-        try:
-            with endpoint:
-                daemon = Daemon(writer=writer, manager=manager)
-                daemon.riskd = Riskd(
-                    configuration=Configuration(loaded, options.config, dict(environment)),
-                    ledger=ledger,
-                    clock=clock,
-                    endpoint=endpoint,
-                    manager=manager,
-                    access=access,
-                    version=version("riskd"),
-                    process_id=os.getpid(),
-                    python=platform.python_version(),
-                    on_stuck=daemon.on_stuck,
-                )
-                return daemon.run()
-        finally:
-            writer.close()
-            manager.close()
+    with contextlib.ExitStack() as held:
+        manager = held.enter_context(NotifySocket(environment, os.getpid()))
+        _check_watchdog(manager, loaded)
+        scrub(environment)
+        clock = SystemClock()
+        with _told_in_one_line():
+            ledger = held.enter_context(open_ledger(state_dir, clock))
+            endpoint = held.enter_context(claim(path, group))
+        said = loaded.config.riskd
+        writer = logs.configure(said.log_format, said.log_level)
+        held.callback(writer.close)
+        daemon = Daemon(writer=writer, manager=manager)
+        with _told_in_one_line(Exit.LEDGER):
+            daemon.riskd = Riskd(
+                configuration=Configuration(loaded, options.config, dict(environment)),
+                ledger=ledger,
+                clock=clock,
+                endpoint=endpoint,
+                manager=manager,
+                access=access,
+                version=version("riskd"),
+                process_id=os.getpid(),
+                python=platform.python_version(),
+                on_stuck=daemon.on_stuck,
+            )
+        return daemon.run()
+
+
+@contextlib.contextmanager
+def _told_in_one_line(status: Exit = Exit.UNUSABLE) -> Iterator[None]:
+    """What has to be there and is not: whose fault, and what to do, as the error says it."""
+    try:
+        yield
+    except (LedgerHeld, AnotherDaemon) as error:
+        raise CannotStart(Exit.ANOTHER_DAEMON, [str(error)]) from error
+    except (LedgerError, SocketUnusable) as error:
+        raise CannotStart(status, [str(error)]) from error
+
+
+def _check_watchdog(manager: NotifySocket, loaded: Loaded) -> None:
+    """A service manager that is less patient than a round of heartbeats would end a riskd that is
+    well."""
+    supervision = loaded.config.supervision
+    round_s = supervision.heartbeat_interval_s + supervision.heartbeat_timeout_s
+    if manager.watchdog_s is not None and manager.watchdog_s <= round_s:
+        line = (
+            f"the service manager's watchdog allows {manager.watchdog_s:g} s, and a round of "
+            f"heartbeats may take {round_s:g} s; set WatchdogSec above that, or shorten "
+            f"supervision.heartbeat_interval_s or heartbeat_timeout_s"
+        )
+        raise CannotStart(Exit.CONFIG, [line])
 
 
 def read_config(file: Path | None, environment: Mapping[str, str]) -> Loaded:
@@ -154,15 +176,6 @@ def _access(loaded: Loaded) -> tuple[Access, int | None]:
 
 def _uid() -> int:
     return os.geteuid()
-
-
-def _ledger(state_dir: Path, clock: SystemClock) -> Ledger:
-    try:
-        return open_ledger(state_dir, clock)
-    except LedgerHeld as error:
-        raise CannotStart(Exit.ANOTHER_DAEMON, [str(error)]) from error
-    except LedgerError as error:
-        raise CannotStart(Exit.UNUSABLE, [str(error)]) from error
 
 
 def _allow_many_clients() -> None:

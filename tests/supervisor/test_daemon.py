@@ -1,8 +1,10 @@
 """The daemon as its users meet it: a process that starts, serves, is killed, and stops."""
 
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -262,6 +264,26 @@ def test_the_service_manager_hears_ready_pings_and_stopping(start: Start, place:
         while not heard[-1].startswith("STOPPING=1"):
             heard.append(manager.recv(4096).decode())
     assert any(message.startswith("READY=1") for message in heard)
+
+
+def test_a_watchdog_less_patient_than_the_heartbeats_is_refused(start: Start) -> None:
+    daemon = start(env={"WATCHDOG_USEC": "3000000"})
+    assert daemon.end() == 78
+    assert "WatchdogSec" in daemon.logged()
+
+
+def test_facts_that_can_not_be_read_are_one_clear_line(start: Start, place: Path) -> None:
+    daemon = start().wait_ready()
+    daemon.signal(signal.SIGTERM)
+    daemon.end()
+    with contextlib.closing(sqlite3.connect(place / "state" / "facts.sqlite3")) as facts:
+        facts.execute("UPDATE facts SET body = '{}' WHERE lsn = 1")
+        facts.commit()
+    before = daemon.logged().splitlines()
+    daemon = start()
+    assert daemon.end() == 74
+    (line,) = daemon.logged().splitlines()[len(before) :]
+    assert "fact 1 can't be read" in line
 
 
 def test_a_log_that_nobody_reads_does_not_stop_it(start: Start, place: Path) -> None:
