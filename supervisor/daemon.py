@@ -248,10 +248,9 @@ class Daemon:
         socket = str(self.riskd.endpoint.path)
         self._log("info", "riskd.ready", socket=socket, process_id=self.riskd.process_id)
         self.manager.notify("READY=1", f"MAINPID={self.riskd.process_id}", "STATUS=serving")
-        if sys.stdout.isatty():
-            sys.stdout.write(
-                f"riskd is up. In another terminal: riskctl --socket {socket} status\n"
-            )
+        if sys.stderr.isatty():
+            # By the writer's thread, for a terminal may be held up as long as somebody likes.
+            self.writer.write(f"riskd is up. In another terminal: riskctl --socket {socket} status")
 
     async def _obey(self, received: AsyncIterator[int]) -> None:
         async for number in received:
