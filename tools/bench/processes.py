@@ -170,8 +170,9 @@ def until(true: Callable[[], bool], complaint: Callable[[], str]) -> None:
 def connected(path: Path) -> Iterator[socket.socket]:
     """A connection with nothing around it, for what Client is too polite to do, or too slow."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-        connection.settimeout(PATIENCE_S)
+        # Blocking, so that it waits for a place in a full queue instead of failing at once.
         connection.connect(os.fspath(path))
+        connection.settimeout(PATIENCE_S)
         yield connection
 
 
