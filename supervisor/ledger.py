@@ -15,6 +15,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -27,6 +28,12 @@ from ..actors.ports import Clock
 KEPT_MAX = 100_000
 SCHEMA_VERSION = 1
 _FILE = "facts.sqlite3"
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file is at `path` now. A ledger that has no name would not be found again."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
 
 
 class LedgerError(Exception):
@@ -53,6 +60,7 @@ class Ledger:
     _clock: Clock
     _lsn: int
     _kept_max: int
+    _file: tuple[int, int]
     _failure: str | None = attrs.field(default=None, init=False)
 
     @property
@@ -74,9 +82,11 @@ class Ledger:
             msgspec.json.encode(fact),
         )
         try:
+            if _identity(self.path) != self._file:
+                raise OSError("the file was moved or deleted while riskd ran")  # noqa: TRY301 - one way out
             self._forget(lsn - self._kept_max)
             self._connection.execute("INSERT INTO facts VALUES (?, ?, ?, ?, ?, ?)", recorded)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._failure = (
                 f"{self.path}: a fact could not be written: {error}; nothing more is written: "
                 f"see to the disk, then start riskd again"
@@ -97,7 +107,8 @@ class Ledger:
         for lsn, at, boot, monotonic_s, body in self._rows():
             try:
                 fact = decoder.decode(body)
-            except msgspec.MsgspecError as error:
+                datetime.fromisoformat(at)
+            except ValueError as error:
                 raise LedgerError(
                     f"{self.path}: fact {lsn} can't be read: {error}; it was written by another "
                     f"version of riskd, or damaged: start that version, or move the file away"
@@ -149,7 +160,7 @@ def open_ledger(directory: Path, clock: Clock, *, kept_max: int = KEPT_MAX) -> L
         except sqlite3.Error as error:
             raise _unreadable(path, error) from error
         undo.pop_all()
-    return Ledger(path, connection, lock, clock, newest, kept_max)
+    return Ledger(path, connection, lock, clock, newest, kept_max, _identity(path))
 
 
 def _unreadable(path: Path, error: sqlite3.Error) -> LedgerError:

@@ -7,7 +7,14 @@ act, and gives full budgets again; holds outlast that too.
 from collections.abc import Iterable
 from datetime import datetime
 
-from ..actors.messages import ChildFailed, ChildHeld, ChildReleased, DaemonStopped, Recorded
+from ..actors.messages import (
+    ChildFailed,
+    ChildHeld,
+    ChildReleased,
+    ChildRestarted,
+    DaemonStopped,
+    Recorded,
+)
 from .tree import Past
 
 
@@ -23,6 +30,10 @@ def fold(facts: Iterable[Recorded], *, boot: str, monotonic_s: float, now: datet
                 held.pop((supervisor, child), None)
             case ChildFailed() as fact:
                 failed.append((recorded, fact))
+            case ChildRestarted(supervisor=supervisor, child=child):
+                # A supervisor that its parent starts again has a full budget, as it had then.
+                path = f"{supervisor}/{child}"
+                failed = [pair for pair in failed if not _within(pair[1].supervisor, path)]
             case DaemonStopped():
                 failed.clear()
     failures = tuple(
@@ -30,6 +41,10 @@ def fold(facts: Iterable[Recorded], *, boot: str, monotonic_s: float, now: datet
         for recorded, fact in failed
     )
     return Past(held=frozenset(held), failures=failures)
+
+
+def _within(supervisor: str, path: str) -> bool:
+    return supervisor == path or supervisor.startswith(path + "/")
 
 
 def _age_s(recorded: Recorded, boot: str, monotonic_s: float, now: datetime) -> float:
