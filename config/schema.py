@@ -41,6 +41,8 @@ FilePath = Annotated[
 ]
 
 _NAME = r"^[^\s:\x00]+$"
+ID_MAX = 2**32 - 2
+"""Of users and groups. The number after it means "leave it as it is" to the kernel."""
 User = Annotated[
     str,
     Meta(
@@ -261,6 +263,15 @@ class Security(Section, frozen=True, kw_only=True):
                     key,
                     "names users who can't reach the socket, which is its owner's alone",
                     "name a group that they are in as security.group",
+                )
+        for key, names in (
+            ("group", (self.group or "",)),
+            ("operators", self.operators),
+            ("observers", self.observers),
+        ):
+            if any(name.isdecimal() and int(name) > ID_MAX for name in names):
+                yield Disagreement(
+                    key, "has a number that nobody can have", f"numbers go up to {ID_MAX}"
                 )
         if set(self.operators) & set(self.observers):
             yield Disagreement(

@@ -1,6 +1,7 @@
 """The command `riskd`. Only what a command needs is loaded, so that help and `check` are quick."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -24,6 +25,9 @@ def main() -> None:
 @click.option("--socket", type=_PATH, help="The control socket.")
 def run(config: Path | None, state_dir: Path | None, socket: Path | None) -> None:
     """Run riskd in the foreground until it is stopped."""
+    _keep_standard_descriptors()
+    # Until somebody listens to signals they wait: an early one must not end riskd out of order.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     from . import daemon  # noqa: PLC0415 - loads Trio
 
     try:
@@ -35,6 +39,21 @@ def run(config: Path | None, state_dir: Path | None, socket: Path | None) -> Non
             click.echo(f"riskd: {line}", err=True)
         status = error.status
     sys.exit(status)
+
+
+def _keep_standard_descriptors() -> None:
+    """Open 0, 1 and 2 again where riskd was started without them: nothing is read or kept there.
+
+    A database or a socket that got one of these numbers would be written to by the first library
+    that prints a warning.
+    """
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # The lowest free number, which is this one.
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 @main.command()

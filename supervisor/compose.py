@@ -200,6 +200,7 @@ class Riskd:
     version: str
     process_id: int
     python: str
+    places: int
     on_stuck: Callable[[str, Sequence[str]], None]
     spawn: Callable[[Callable[[], Awaitable[None]]], None] = lambda _: None
     root: Supervisor = attrs.field(init=False)
@@ -215,7 +216,7 @@ class Riskd:
         self._registry = Registry(self.record, crashes_max=supervision.redeliveries)
         self._control = Control(
             [self.endpoint.socket],
-            self.configuration.current.control,
+            msgspec.structs.replace(self.configuration.current.control, max_clients=self.places),
             self.access,
             self._handlers(),
             structlog.get_logger("riskd.control"),

@@ -38,6 +38,7 @@ from .tree import Escalated, FailedToStart
 
 HURRY_S = 1.0
 """What a second signal leaves for the rest of the stop: time to end, not to wait."""
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 FILES_KEPT = 64
 """Descriptors that clients can't take: the ledger, logs, and what a restart opens."""
 
@@ -85,7 +86,7 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
     loaded = read_config(options.config, environment)
     access, group = _access(loaded)
     state_dir, path = _places(options, loaded, environment)
-    _allow_many_clients()
+    places = _places_for_clients(loaded.config.control.max_clients)
     with contextlib.ExitStack() as held:
         manager = held.enter_context(NotifySocket(environment, os.getpid()))
         _check_watchdog(manager, loaded)
@@ -109,6 +110,7 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
                 version=version("riskd"),
                 process_id=os.getpid(),
                 python=platform.python_version(),
+                places=places,
                 on_stuck=daemon.on_stuck,
             )
         return daemon.run()
@@ -178,10 +180,15 @@ def _uid() -> int:
     return os.geteuid()
 
 
-def _allow_many_clients() -> None:
-    """Each client is a descriptor, and the usual soft limit was made for select()."""
+def _places_for_clients(wanted: int) -> int:
+    """How many clients there is room for: each is a descriptor, and riskd needs some itself.
+
+    With fewer descriptors than places nobody would be evicted and nobody let in: not an operator
+    either. The usual soft limit was made for select(), and is raised as far as it goes.
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return wanted if hard == resource.RLIM_INFINITY else max(1, min(wanted, hard - FILES_KEPT))
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -216,8 +223,10 @@ class Daemon:
     async def _main(self) -> None:
         riskd = self.riskd
         # The receiver comes first: from here on no signal ends riskd out of order.
-        signals = trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        signals = trio.open_signal_receiver(*SIGNALS)
         with signals as received:
+            # What came while riskd was being built is heard now, and in order.
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
             async with trio.open_nursery() as self._nursery:
                 riskd.spawn = self._nursery.start_soon
                 riskd.configuration.on_change = self._follow

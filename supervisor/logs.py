@@ -93,8 +93,12 @@ class Writer:
     debug = info = warning = error = critical = msg = write
 
 
-def configure(format_: Format, level: Level, stream: TextIO = sys.stderr) -> Writer:
-    """Make every structlog logger of this process write here. Returns the writer, to close it."""
+def configure(format_: Format, level: Level, stream: TextIO | None = None) -> Writer:
+    """Make every structlog logger of this process write to a stream, which is standard error.
+
+    Returns the writer, to close it.
+    """
+    stream = stream or sys.stderr
     writer = Writer(stream)
     writer.level = level
     readable = format_ == "console" or (format_ == "auto" and stream.isatty())

@@ -108,3 +108,9 @@ def test_users_who_could_not_reach_the_socket_are_not_let_pass_in_silence(key: s
     (problem,) = told(f'[security]\n{key} = ["ann"]\n')
     assert problem.startswith(f"FILE:2: security.{key}: names users who can't reach the socket")
     assert "security.group" in problem
+
+
+def test_a_number_that_no_group_or_user_can_have_is_refused() -> None:
+    (problem,) = told('[security]\ngroup = "4294967295"\n')
+    assert problem.startswith("FILE:2: security.group: has a number that nobody can have")
+    assert parse('[security]\ngroup = "4294967294"\n', "FILE", {}).config.security.group

@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import resource
+import shutil
 import signal
 import socket
 import sqlite3
@@ -324,6 +326,20 @@ compose.serve = slow
 main()
 """
 
+SIGNALLED_EARLY = """
+import os
+from riskd.supervisor import cli, logs
+
+configure = logs.configure
+
+def signalled(*arguments):
+    os.kill(os.getpid(), {number})
+    return configure(*arguments)
+
+logs.configure = signalled
+cli.main()
+"""
+
 SWALLOWING = """
 import trio
 from riskd.actors import heartbeat
@@ -354,6 +370,60 @@ def test_an_actor_that_swallows_its_cancellation_does_not_hold_the_process(
     assert not daemon.socket.exists()
 
 
+def test_a_state_directory_that_goes_away_ends_it_rather_than_be_forgotten(
+    start: Start, place: Path
+) -> None:
+    daemon = start().wait_ready()
+    shutil.rmtree(place / "state")
+    daemon.ask(KillActor(name="heartbeat"))
+    assert daemon.end() == 74
+
+
+def test_it_runs_without_a_standard_error(start: Start) -> None:
+    def closed() -> None:
+        os.close(2)
+
+    daemon = start(preexec_fn=closed).wait_ready()
+    daemon.signal(signal.SIGTERM)
+    assert daemon.end() == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_before_it_is_up_is_heard_once_it_is(start: Start, number) -> None:
+    daemon = start(program=SIGNALLED_EARLY.format(number=int(number)))
+    if number == signal.SIGHUP:
+        daemon.until_logged("config.not_reloaded")
+        daemon.signal(signal.SIGTERM)
+    assert daemon.end() == 0
+    assert daemon.events()[-1]["event"] == "riskd.stopped"
+
+
+def test_with_few_descriptors_idle_clients_do_not_lock_an_operator_out(start: Start) -> None:
+    daemon = start(preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128)))
+    daemon.wait_ready()
+    with contextlib.ExitStack() as held:
+        for _ in range(200):
+            held.enter_context(contextlib.closing(Client(daemon.socket, timeout_s=20)))
+        assert daemon.status()["control"]["evicted"] > 0
+
+
+def test_killing_riskd_does_not_give_back_failures_that_a_restart_had_forgiven(
+    start: Start, place: Path
+) -> None:
+    file = write(place, "[supervision]\nintensity = 1\n")
+    daemon = start("--config", str(file)).wait_ready()
+    daemon.ask(KillActor(name="heartbeat"))
+    daemon.until(lambda: daemon.actors()["heartbeat"]["restarts"] == 1)
+    daemon.ask(KillActor(name="heartbeat"))
+    daemon.until(lambda: daemon.actors()["watchdogs"]["restarts"] == 1)
+    assert daemon.actors()["watchdogs"]["budget"]["used"] == 0
+    daemon.signal(signal.SIGKILL)
+    daemon.end()
+    actors = start("--config", str(file)).wait_ready().actors()
+    assert actors["watchdogs"]["budget"]["used"] == 0
+    assert actors["riskd"]["budget"]["used"] == 1
+
+
 def test_it_refuses_to_run_without_its_assertions() -> None:
     ended = subprocess.run(
         [sys.executable, "-P", "-O", "-m", "riskd", "run"],
@@ -369,9 +439,8 @@ def test_it_serves_more_clients_than_the_usual_soft_limit_of_descriptors(
     start: Start,
 ) -> None:
     def few() -> None:
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(7)[1]))
+        hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, hard))
 
     daemon = start(preexec_fn=few).wait_ready()
     clients = [Client(daemon.socket, timeout_s=20) for _ in range(200)]
