@@ -581,3 +581,17 @@ def test_the_client_on_the_protocols_page_works_as_it_stands(riskd: Path) -> Non
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
     assert said.stdout == "version\nstatus\n"
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_an_answer_that_can_not_be_printed_is_not_taken_for_a_refusal(
+    riskd: Path, options: tuple[str, ...]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        words = ("actors", "kill", "clock", "--socket", str(riskd), *options)
+        with program(*words, stdout=full) as process:
+            _, errors = process.communicate()
+    assert process.returncode == 4
+    assert errors.splitlines() == [
+        "riskctl: the answer could not be printed: No space left on device"
+    ]

@@ -30,7 +30,7 @@ from ...actors.messages import (
     VersionIs,
 )
 from . import show, talk
-from .page import Line, clean
+from .page import Line, Unprinted, clean
 from .talk import Failure, ask, emit, emit_json, settings
 
 COMPLETION_TIMEOUT_S = 0.5
@@ -67,6 +67,8 @@ class Program(click.Group):
             status = talk.USAGE
         except click.Abort:
             status = talk.INTERRUPTED
+        except Unprinted:
+            status = talk.NOT_CONFIRMED
         sys.exit(status)
 
 

@@ -4,9 +4,10 @@ Plain text holds no escape codes and is never cut to a width. What comes from ri
 of a broker or a worker, so control characters are taken out before anything reaches a terminal.
 """
 
+import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import click
@@ -35,20 +36,42 @@ def clean(text: str) -> str:
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
 
 
-def write(text: str) -> None:
-    """Print to stdout. That the reader has left is no error: the command itself is done."""
+class Unprinted(Exception):
+    """Stdout took no more. Whether the command was done is no longer known to its reader."""
+
+
+@contextlib.contextmanager
+def _printing() -> Iterator[None]:
+    """That the reader has left is no error, for the command itself is done; a full disk is one,
+    and must not look like a refusal of riskd's."""
     try:
-        click.echo(text)
+        yield
+        sys.stdout.flush()
     except BrokenPipeError:
-        # What is still in the buffer would fail again, with a traceback, when Python ends.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_stdout()
+    except OSError as error:
+        _abandon_stdout()
+        click.echo(f"riskctl: the answer could not be printed: {error.strerror}", err=True)
+        raise Unprinted from None
+
+
+def _abandon_stdout() -> None:
+    """What is still in the buffer would fail again, with a traceback, when Python ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def write(text: str) -> None:
+    """Print to stdout."""
+    with _printing():
+        click.echo(text)
 
 
 def write_page(page: Page) -> None:
     if sys.stdout.isatty():
         from .terminal import write_rich  # noqa: PLC0415 - rich costs as much as all else here
 
-        write_rich(page)
+        with _printing():
+            write_rich(page)
     else:
         write("\n".join(line for part in page for line in _plain(part)))
 

@@ -14,15 +14,16 @@ def write_rich(page: Page) -> None:
     console = Console(highlight=False, markup=False, emoji=False)
     for part in page:
         if isinstance(part, Line):
-            console.print(clean(part.text), style=_STYLES[part.mood], soft_wrap=True)
+            console.print(clean(part.text), style=_STYLES[part.mood])
         else:
             console.print(_table(part))
 
 
 def _table(part: Table) -> RichTable:
     table = RichTable(box=None, pad_edge=False, header_style="bold")
-    for head in part.heads:
-        table.add_column(head, overflow="fold")
+    for position, head in enumerate(part.heads):
+        # A name is what one types next, so it stays whole; what is long is folded instead.
+        table.add_column(head, overflow="fold", no_wrap=position == 0)
     moods = part.moods or ["plain"] * len(part.rows)
     for row, mood in zip(part.rows, moods, strict=True):
         table.add_row(*(Text(clean(cell)) for cell in row), style=_STYLES[mood])
