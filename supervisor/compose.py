@@ -13,6 +13,7 @@ The listening socket, the mailboxes and the ledger are not in the tree: they out
 that a restart loses neither a connection that waits nor a message.
 """
 
+import contextlib
 import grp
 import math
 import pwd
@@ -63,7 +64,7 @@ from .endpoint import Endpoint
 from .ledger import Ledger
 from .past import fold
 from .status import NO_KILL_SWITCH, NOT_BUILT, find, tree_rows
-from .tree import ChildSpec, Context, Ports, Supervisor
+from .tree import ChildSpec, Context, NotRunning, Ports, Supervisor
 
 TROUBLE = (
     ActorSilent,
@@ -303,7 +304,9 @@ class Riskd:
         """The port by which a watchdog ends an actor that hangs."""
         found = find(self.root, name)
         if found is not None:
-            await found[0].kill_child(name)
+            # It may have gone with its supervisor meanwhile: then it is dead, as was asked.
+            with contextlib.suppress(NotRunning):
+                await found[0].kill_child(name)
 
     # --- what the socket answers
 

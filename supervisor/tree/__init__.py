@@ -15,6 +15,7 @@ from .spec import (
     FailedToStart,
     Killed,
     NeverStarted,
+    NotRunning,
     StartTimeout,
 )
 from .state import Answer
@@ -32,6 +33,7 @@ __all__ = [
     "FailedToStart",
     "Killed",
     "NeverStarted",
+    "NotRunning",
     "Past",
     "Ports",
     "Reply",

@@ -105,6 +105,11 @@ def _add(turn: Turn, event: Add) -> None:
     present = turn.children.get(event.spec.id)
     if turn.state.mode in (Mode.STOPPING, Mode.DONE):
         turn.respond(event.call, Answer.STOPPING, Child(spec=event.spec))
+    elif event.spec.id in turn.state.held:
+        child = Child(spec=event.spec, held=True)
+        turn.children[event.spec.id] = child
+        turn.supervisor(held=turn.state.held - {event.spec.id})
+        turn.respond(event.call, Answer.ALREADY_PRESENT, child)
     elif present is None:
         child = Child(spec=event.spec, phase=Phase.WAITING, asked=Asked.ADD, caller=event.call)
         turn.children[event.spec.id] = child

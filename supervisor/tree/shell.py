@@ -390,6 +390,8 @@ class Run:
     def _spawn(self, action: Spawn) -> None:
         assert self._nursery is not None, "children live inside main()"
         spec = self.state.children[action.id].spec
+        # Its frames would keep what the last incarnation held: a lock, a connection.
+        self._errors.pop(action.id, None)
         incarnation = _Incarnation(self, spec, action.incarnation)
         self._incarnations[action.id] = incarnation
         self._nursery.start_soon(incarnation.run, name=f"{incarnation.context!r}")

@@ -43,6 +43,10 @@ class Escalated(Exception):
         self.failures = failures
 
 
+class NotRunning(RuntimeError):
+    """The supervisor that was called is not running: not yet, no more, or between two lives."""
+
+
 class StartTimeout(Exception):
     """The child did not call started() before its deadline. The fault is the child's."""
 

@@ -157,6 +157,8 @@ class State:
     budget: Budget = attrs.field(factory=Budget)
     auto_shutdown: AutoShutdown = "never"
     children: Mapping[str, Child] = attrs.field(factory=dict)
+    held: frozenset[str] = frozenset()
+    """Holds from earlier of children that are not here: one that is added again stays stopped."""
     mode: Mode = Mode.STARTING
     failures: tuple[float, ...] = ()
     stop_by: float = math.inf

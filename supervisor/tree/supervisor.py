@@ -15,10 +15,11 @@ from .spec import (
     Budget,
     ChildSpec,
     Kind,
+    NotRunning,
     RestartType,
     Strategy,
 )
-from .state import Add, Child, Crash, Delete, Restart, State, Terminate
+from .state import Add, Child, Crash, Delete, Mode, Phase, Restart, State, Terminate, Then
 
 
 @attrs.frozen(kw_only=True)
@@ -111,7 +112,7 @@ class Supervisor:
         try:
             await self._run.main(task_status)
         finally:
-            self._state = self._run.state
+            self._state = _at_rest(self._run.state)
             self._run = None
 
     def shutdown(self, within: float | None = None) -> None:
@@ -170,7 +171,7 @@ class Supervisor:
 
     def _live(self) -> Run:
         if self._run is None:
-            raise RuntimeError(f"supervisor {self.name!r} is not running")
+            raise NotRunning(f"supervisor {self.name!r} is not running")
         return self._run
 
     def _check(self, spec: ChildSpec) -> None:
@@ -193,8 +194,11 @@ class Supervisor:
                 incarnation=before.incarnation,
                 failures=() if spec.budget is None else _counted(own, spec.budget),
             )
+        known = {child.spec.id for child in self._state.children.values() if child.held}
+        known.update(child for supervisor, child in past.held if supervisor == path)
         return State(
             name=path,
+            held=(self._state.held | known).difference(children),
             strategy=self._state.strategy,
             budget=self._state.budget,
             auto_shutdown=self._state.auto_shutdown,
@@ -212,6 +216,17 @@ def _counted(ages: list[float], budget: Budget) -> tuple[float, ...]:
     """When the failures were that the budget still counts, oldest first. Inside Trio only."""
     counted = [age for age in ages if age <= budget.period]
     return tuple(sorted(trio.current_time() - age for age in counted))
+
+
+def _at_rest(state: State) -> State:
+    """After a run, however it ended: a supervisor that is not there has nobody running."""
+    children = {
+        name: attrs.evolve(
+            child, phase=Phase.IDLE, deadline=None, then=Then.REST, marked=False, strikes=0
+        )
+        for name, child in state.children.items()
+    }
+    return attrs.evolve(state, children=children, mode=Mode.DONE)
 
 
 def _info(child: Child) -> ChildInfo:

@@ -11,6 +11,7 @@ from riskd.supervisor.tree import (
     Backoff,
     Budget,
     ChildSpec,
+    Context,
     Escalated,
     Past,
     Ports,
@@ -291,3 +292,22 @@ def test_a_supervisor_is_checked_argument_by_argument(fields, problem):
 def test_a_back_off_is_checked_field_by_field(fields):
     with pytest.raises(ValueError, match=next(iter(fields))):
         Backoff(**fields)
+
+
+async def test_a_held_child_that_is_added_again_stays_stopped_until_it_is_asked_for(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    async def run(ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
+        task_status.started()
+        await trio.sleep_forever()
+
+    past = Past(held=frozenset({("pool", "w")}))
+    pool = Supervisor(strategy="dynamic", name="pool", ports=Ports(past=past))
+    async with trio.open_nursery() as nursery:
+        await nursery.start(pool.run)
+        reply = await pool.start_child(ChildSpec("w", run))
+        assert reply.answer is Answer.ALREADY_PRESENT
+        assert [(c.state, c.held) for c in pool.which_children()] == [("idle", True)]
+        assert (await pool.restart_child("w")).ok
+        pool.shutdown()
+    assert pool.count_children().active == 0
