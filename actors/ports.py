@@ -2,9 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, TypeVar
 
 from .messages import Fact
+
+T = TypeVar("T")
 
 Record = Callable[[Fact], None]
 """Makes a fact part of history. When it returns, a killed process does not lose it."""
@@ -45,3 +48,82 @@ class ServiceLink(Protocol):
 
     def notify(self, *lines: str) -> None:
         """Tell it, without waiting. Nobody listening is no error."""
+
+
+class Held(Exception):
+    """A lock is somebody else's. `holder` is what that one wrote into it, as far as it is text."""
+
+    def __init__(self, path: Path, holder: str) -> None:
+        super().__init__(f"{path} is held by {holder or 'another process'}")
+        self.path = path
+        self.holder = holder
+
+
+class File(Protocol):
+    """An open file. Each call does the whole of what it says, or raises OSError."""
+
+    @property
+    def path(self) -> Path:
+        """The name it was opened under, or was given since."""
+
+    def read(self, offset: int, length: int) -> bytes:
+        """What lies there; shorter only where the file ends."""
+
+    def write(self, offset: int, data: bytes) -> None:
+        """WHEN IT RETURNS the kernel has it: a killed process doesn't lose it, a power cut may."""
+
+    def sync(self) -> None:
+        """WHEN IT RETURNS what was written before is on the disk. After a failure it may be gone
+        for good, and another sync that succeeds says nothing of it."""
+
+    def size(self) -> int: ...
+
+    def resize(self, size: int) -> None:
+        """Cut it, or extend it by zeros that have their place on the disk."""
+
+    def is_named(self) -> bool:
+        """Would the file be found again under its path? Not when it was deleted or replaced."""
+
+    def close(self) -> None: ...
+
+
+class Lock(Protocol):
+    """A held lock. The kernel lets go of it however its holder ends."""
+
+    def release(self) -> None: ...
+
+
+class Disk(Protocol):
+    """Where files are. Every call raises OSError with its errno, and blocks as long as it takes."""
+
+    def create(self, path: Path, size: int) -> File:
+        """A new file of `size` zeros that have their place on the disk. It must not exist yet."""
+
+    def open(self, path: Path, *, writable: bool = False) -> File: ...
+
+    def names(self, directory: Path) -> list[str]:
+        """What is in a directory, sorted."""
+
+    def make_directory(self, path: Path) -> None:
+        """With its parents, for this user alone. It may exist."""
+
+    def rename(self, old: Path, new: Path) -> None:
+        """In one step, replacing what is there. On the disk after `sync_directory`."""
+
+    def remove(self, path: Path) -> None: ...
+
+    def sync_directory(self, path: Path) -> None:
+        """WHEN IT RETURNS the names in it are on the disk as they are now."""
+
+    def free_bytes(self, path: Path) -> int:
+        """What this user may still write on the disk that holds `path`."""
+
+    def lock(self, path: Path, holder: str) -> Lock:
+        """Take the lock and write who holds it. Raises Held at once when somebody else has it."""
+
+
+class Offload(Protocol):
+    """Where calls that may block are made, so that the loop goes on. One after another."""
+
+    async def run(self, act: Callable[[], T]) -> T:
+        """The result of `act()`, or what it raised. It is not abandoned: cancelling waits for it."""

@@ -1,0 +1,236 @@
+"""The bytes of the journal. This page is the specification: a reader can be written from it.
+
+A journal is a directory of *segments*, each named for the number (LSN) of its first fact, twenty
+decimal digits and ".log". LSNs count from 1 without a gap. All numbers are little-endian.
+
+A segment is a header, then frames, then zeros up to the end of the file: the place of frames to
+come. One that is full is cut behind its last frame. It holds facts of one boot of the machine.
+
+    header, 96 bytes
+     0   8  magic       b"riskdjnl"
+     8   4  version     of this format
+    12   4  checksum    CRC-32 of the header, these four bytes taken as zero
+    16   8  first       the LSN of the first frame
+    24   8  before      the first LSN of the segment before; 0: there is none
+    32  32  chain       SHA-256 of the segment before, from its first byte to the end of its last
+                        frame; zeros: there is none
+    64  16  boot        the first half of the SHA-256 of the boot's id
+    80  16  zeros
+
+    frame, a multiple of 8 bytes
+     0   4  checksum    CRC-32 of all that follows, up to the end of the payload
+     4   4  previous    the checksum of the frame before; of the header, for the first
+     8   8  lsn
+    16   4  length      of the payload, 1 to 1,048,576
+    20   4  unsafe      how many facts, this one included, were not known to be on the disk when it
+                        was written: `lsn - unsafe` had been made safe (2**32 - 1: at least so many)
+    24  ..  payload     one fact, as a line of `riskctl journal tail` without its newline
+        ..  zeros       up to the next multiple of 8
+
+Each frame can be checked by itself, so that what follows damage can be told from debris; each
+names the one before, so that frames of another history don't fit; and each segment carries the
+SHA-256 of the one before, so that a rewrite of the past changes every head after it.
+
+Eight zero bytes where a frame would begin end the log, when nothing but zeros follows. Everything
+else that is no frame is damage, and `recovery` says what is done about it.
+"""
+
+import enum
+import struct
+from collections.abc import Iterator
+from hashlib import sha256
+from zlib import crc32
+
+import attrs
+
+MAGIC = b"riskdjnl"
+VERSION = 1
+HEADER_BYTES = 96
+FRAME_BYTES = 24
+PAYLOAD_BYTES_MAX = 1_048_576
+"""A fact is a few hundred bytes. A length beyond this is damage, or a mistake worth stopping."""
+UNSAFE_MAX = 2**32 - 1
+NO_CHAIN = bytes(32)
+
+_HEADER = struct.Struct("<8sIIQQ32s16s16x")
+_BODY = struct.Struct("<IQII")
+_FRAME = struct.Struct("<IIQII")
+_PADDING = tuple(bytes(n) for n in range(8))
+
+
+@attrs.frozen(kw_only=True)
+class Header:
+    """How a segment begins."""
+
+    first: int
+    before: int
+    chain: bytes
+    boot: bytes
+
+    def encode(self) -> bytes:
+        """The 96 bytes."""
+        bare = self._packed(0)
+        return self._packed(crc32(bare))
+
+    @property
+    def checksum(self) -> int:
+        """What the first frame names as its previous."""
+        return crc32(self._packed(0))
+
+    def _packed(self, checksum: int) -> bytes:
+        return _HEADER.pack(
+            MAGIC, VERSION, checksum, self.first, self.before, self.chain, self.boot
+        )
+
+
+class HeaderFault(enum.Enum):
+    """What can be wrong with a header."""
+
+    ZEROS = "is not there: all zeros"
+    SHORT = "is cut off"
+    MAGIC = "is not that of a journal of riskd"
+    VERSION = "is of another version"
+    CHECKSUM = "fails its checksum"
+
+
+def boot_mark(boot: str) -> bytes:
+    """A boot's id as a header holds it."""
+    return sha256(boot.encode()).digest()[:16]
+
+
+def version_of(data: bytes) -> int:
+    """The version that a header with the right magic names."""
+    return int.from_bytes(data[8:12], "little")
+
+
+def decode_header(data: bytes) -> Header | HeaderFault:
+    """The header that a segment begins with."""
+    raw = data[:HEADER_BYTES]
+    if not raw.strip(b"\0"):
+        return HeaderFault.ZEROS
+    if len(raw) < HEADER_BYTES:
+        return HeaderFault.SHORT
+    magic, version, _, first, before, chain, boot = _HEADER.unpack(raw)
+    if magic != MAGIC:
+        return HeaderFault.MAGIC
+    if version != VERSION:
+        return HeaderFault.VERSION
+    header = Header(first=first, before=before, chain=chain, boot=boot)
+    return header if header.encode() == raw else HeaderFault.CHECKSUM
+
+
+def encode_frame(payload: bytes, lsn: int, previous: int, safe_lsn: int) -> tuple[bytes, int]:
+    """One frame and its checksum. The payload has its bounds already."""
+    unsafe = min(lsn - safe_lsn, UNSAFE_MAX)
+    length = len(payload)
+    body = _BODY.pack(previous, lsn, length, unsafe) + payload
+    checksum = crc32(body)
+    return checksum.to_bytes(4, "little") + body + _PADDING[-length & 7], checksum
+
+
+def framed_bytes(payload_bytes: int) -> int:
+    """How long the frame of such a payload is."""
+    return FRAME_BYTES + payload_bytes + (-payload_bytes & 7)
+
+
+class FrameFault(enum.Enum):
+    """Why there is no frame where one was expected."""
+
+    SHORT = "is cut off"
+    LENGTH = "has an impossible length"
+    CHECKSUM = "fails its checksum"
+    PADDING = "is not followed by zeros"
+    ZEROS = "is not there: zeros, and other bytes behind them"
+    CHAIN = "does not continue the one before"
+    GAP = "has the wrong number"
+
+
+FITS_ELSEWHERE = frozenset({FrameFault.CHAIN, FrameFault.GAP})
+"""The frame is whole. It was damaged by nobody's accident, or the one before is another."""
+
+
+@attrs.define
+class Frames:
+    """The frames in `data` from `end` on, one after another, up to the first that is none.
+
+    `lsn`, `checksum` and `end` always belong to the last good frame: before the first, to what it
+    continues. When the iteration is over, `fault` says why; None is the proper end of the log.
+    """
+
+    data: bytes
+    end: int
+    lsn: int
+    checksum: int
+    unsafe: int = 0
+    fault: FrameFault | None = None
+
+    @classmethod
+    def of(cls, header: Header, data: bytes) -> "Frames":
+        """Those of a whole segment."""
+        return cls(data, HEADER_BYTES, header.first - 1, header.checksum)
+
+    def __iter__(self) -> Iterator[tuple[int, memoryview]]:
+        """Each LSN with its payload."""
+        data, view = self.data, memoryview(self.data)
+        size, unpack = len(data), _FRAME.unpack_from
+        while True:
+            start = self.end
+            if start + FRAME_BYTES > size:
+                break
+            checksum, previous, lsn, length, unsafe = unpack(data, start)
+            stop = start + FRAME_BYTES + length
+            end = stop + (-length & 7)
+            if length == 0 or length > PAYLOAD_BYTES_MAX or end > size:
+                break
+            if crc32(view[start + 4 : stop]) != checksum:
+                break
+            if previous != self.checksum or lsn != self.lsn + 1:
+                break
+            if end != stop and any(view[stop:end]):
+                break
+            self.end, self.lsn, self.checksum, self.unsafe = end, lsn, checksum, unsafe
+            yield lsn, view[start + FRAME_BYTES : stop]
+        self.fault = self._fault(start)
+
+    def _fault(self, start: int) -> FrameFault | None:
+        """Why the walk ended there. The same conditions, told apart."""
+        data = self.data
+        if not data[start : start + 8].strip(b"\0"):
+            return FrameFault.ZEROS if data[start:].strip(b"\0") else None
+        if start + FRAME_BYTES > len(data):
+            return FrameFault.SHORT
+        checksum, previous, lsn, length, _ = _FRAME.unpack_from(data, start)
+        if not 0 < length <= PAYLOAD_BYTES_MAX:
+            return FrameFault.LENGTH
+        stop = start + FRAME_BYTES + length
+        if stop + (-length & 7) > len(data):
+            return FrameFault.SHORT
+        if crc32(data[start + 4 : stop]) != checksum:
+            return FrameFault.CHECKSUM
+        if lsn != self.lsn + 1:
+            return FrameFault.GAP
+        return FrameFault.CHAIN if previous != self.checksum else FrameFault.PADDING
+
+
+@attrs.frozen
+class Debris:
+    """A whole frame behind damage: which fact it is, and how far the journal was safe by then."""
+
+    lsn: int
+    safe_lsn: int
+
+
+def debris(data: bytes, after: int) -> Iterator[Debris]:
+    """Every whole frame that begins behind the offset `after`, whatever lies between.
+
+    Payloads are text, so that no payload can hold what looks like a frame.
+    """
+    end = len(data.rstrip(b"\0")) + 8
+    view = memoryview(data)
+    for start in range(after + 8, min(end, len(data)) - FRAME_BYTES, 8):
+        checksum, _, lsn, length, unsafe = _FRAME.unpack_from(data, start)
+        stop = start + FRAME_BYTES + length
+        if not 0 < length <= PAYLOAD_BYTES_MAX or stop > len(data):
+            continue
+        if crc32(view[start + 4 : stop]) == checksum:
+            yield Debris(lsn, lsn - unsafe if unsafe < UNSAFE_MAX else 0)
