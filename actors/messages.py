@@ -227,7 +227,7 @@ class ChildHeld(Fact, frozen=True, kw_only=True, tag="child_held"):
 
 
 class ChildReleased(Fact, frozen=True, kw_only=True, tag="child_released"):
-    """A hold has ended: the child was started again, or its spec was deleted."""
+    """A hold has ended: the child was started again, or it had been added and was deleted."""
 
     supervisor: str
     child: str

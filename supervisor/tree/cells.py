@@ -10,7 +10,6 @@ from typing import Any
 from ...actors.messages import (
     ChildFailed,
     ChildHeld,
-    ChildReleased,
     ChildRestarted,
     ChildStuck,
     SupervisorEscalated,
@@ -40,7 +39,7 @@ from .state import (
     Terminate,
     Then,
 )
-from .turn import Turn, dismiss, forget, kill, latch, record_end, rest, settled
+from .turn import Turn, dismiss, forget, kill, latch, record_end, release, rest, settled
 
 _KILLED = "Killed: crashed on purpose"
 
@@ -320,11 +319,16 @@ def _ripe(turn: Turn, child: Child, _event: ChildEvent) -> None:
 
 
 def _hold(turn: Turn, child: Child) -> Child:
-    """Stopped by an operator. A temporary child is not held: its spec goes with it."""
+    """Stopped by an operator.
+
+    A temporary child is held only if it is listed, for then it would come back with its supervisor.
+    One that was added goes for good: a hold of each would be kept for ever.
+    """
     if child.caller is not None:
         turn.respond(child.caller, Answer.FAILED, child, "terminated before it had started")
     child = turn.change(child, asked=None, caller=None, because_of=None)
-    if not child.held and child.spec.restart != "temporary":
+    comes_back = child.spec.restart != "temporary" or child.spec.id in turn.state.listed
+    if comes_back and not child.held:
         turn.note(ChildHeld(supervisor=turn.state.name, child=child.spec.id))
         child = turn.change(child, held=True)
     return child
@@ -354,9 +358,10 @@ def _terminate_down(turn: Turn, child: Child, event: Terminate) -> None:
 
 
 def _start_again(turn: Turn, child: Child, event: Restart) -> None:
-    _release(turn, child)
+    name = child.spec.id
+    release(turn, name)
     turn.change(
-        turn.children[child.spec.id],
+        turn.children[name],
         phase=Phase.WAITING,
         asked=Asked.RESTART,
         caller=event.call,
@@ -364,16 +369,13 @@ def _start_again(turn: Turn, child: Child, event: Restart) -> None:
     )
 
 
-def _release(turn: Turn, child: Child) -> None:
-    if child.held:
-        turn.note(ChildReleased(supervisor=turn.state.name, child=child.spec.id))
-        turn.change(child, held=False)
-
-
 def _delete(turn: Turn, child: Child, event: Delete) -> None:
-    _release(turn, child)
+    """Its hold goes as well, but for a listed child: it would come back with its supervisor."""
+    name = child.spec.id
+    if name not in turn.state.listed:
+        release(turn, name)
     turn.respond(event.call, Answer.OK, child)
-    del turn.children[child.spec.id]
+    forget(turn, turn.children[name])
 
 
 def _crash(then: Then) -> Cell:

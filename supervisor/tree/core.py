@@ -56,7 +56,7 @@ from .state import (
     Then,
     Tick,
 )
-from .turn import Turn, dismiss, kill, latch, spawn
+from .turn import Turn, dismiss, kill, latch, release, spawn
 
 
 def decide(state: State, event: Event, now: float) -> Step:
@@ -105,12 +105,14 @@ def _add(turn: Turn, event: Add) -> None:
     present = turn.children.get(event.spec.id)
     if turn.state.mode in (Mode.STOPPING, Mode.DONE):
         turn.respond(event.call, Answer.STOPPING, Child(spec=event.spec))
-    elif event.spec.id in turn.state.held:
+    elif event.spec.id in turn.state.held - turn.state.listed:
+        # Held in an earlier run: whoever adds its children at each start does not lift that.
         child = Child(spec=event.spec, held=True)
         turn.children[event.spec.id] = child
         turn.supervisor(held=turn.state.held - {event.spec.id})
         turn.respond(event.call, Answer.ALREADY_PRESENT, child)
     elif present is None:
+        release(turn, event.spec.id)
         child = Child(spec=event.spec, phase=Phase.WAITING, asked=Asked.ADD, caller=event.call)
         turn.children[event.spec.id] = child
     elif present.phase in (Phase.WAITING, Phase.STARTING, Phase.RUNNING):

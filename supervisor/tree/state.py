@@ -157,8 +157,10 @@ class State:
     budget: Budget = attrs.field(factory=Budget)
     auto_shutdown: AutoShutdown = "never"
     children: Mapping[str, Child] = attrs.field(factory=dict)
+    listed: frozenset[str] = frozenset()
+    """Whom every run begins with, also those who have gone meanwhile."""
     held: frozenset[str] = frozenset()
-    """Holds from earlier of children that are not here: one that is added again stays stopped."""
+    """Holds of children that are not here: listed ones that went in this run, or from earlier."""
     mode: Mode = Mode.STARTING
     failures: tuple[float, ...] = ()
     stop_by: float = math.inf

@@ -121,7 +121,10 @@ class Supervisor:
             self._run.latch(within)
 
     async def start_child(self, spec: ChildSpec) -> Reply:
-        """Add a child and start it. When the start fails the spec is not kept."""
+        """Add a child and start it. When the start fails the spec is not kept.
+
+        A listed child that was terminated and is gone is started too: that is the newer word.
+        """
         self._check(spec)
         return await self._live().call(lambda call: Add(call, spec))
 
@@ -134,7 +137,7 @@ class Supervisor:
         return await self._live().call(lambda call: Restart(child, call))
 
     async def delete_child(self, child: str) -> Reply:
-        """Forget a child that is stopped."""
+        """Forget a child that is stopped. A listed one that is held stays so in later runs."""
         return await self._live().call(lambda call: Delete(child, call))
 
     async def kill_child(self, child: str) -> Reply:
@@ -184,21 +187,24 @@ class Supervisor:
     def _first_state(self, path: str, past: Past) -> State:
         """The first specs, with their holds, and with the failures of the past that still count."""
         failed = [(child, age) for supervisor, child, age in past.failures if supervisor == path]
+        held = self._state.held.union(
+            (child.spec.id for child in self._state.children.values() if child.held),
+            (child for supervisor, child in past.held if supervisor == path),
+        )
         children = {}
         for spec in self._specs:
             before = self._state.children.get(spec.id, Child(spec=spec))
             own = [age for child, age in failed if child == spec.id]
             children[spec.id] = Child(
                 spec=spec,
-                held=before.held or (path, spec.id) in past.held,
+                held=spec.id in held,
                 incarnation=before.incarnation,
                 failures=() if spec.budget is None else _counted(own, spec.budget),
             )
-        known = {child.spec.id for child in self._state.children.values() if child.held}
-        known.update(child for supervisor, child in past.held if supervisor == path)
         return State(
             name=path,
-            held=(self._state.held | known).difference(children),
+            listed=frozenset(children),
+            held=held.difference(children),
             strategy=self._state.strategy,
             budget=self._state.budget,
             auto_shutdown=self._state.auto_shutdown,

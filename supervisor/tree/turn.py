@@ -4,7 +4,7 @@ from typing import Any
 
 import attrs
 
-from ...actors.messages import ChildEnded, Fact
+from ...actors.messages import ChildEnded, ChildReleased, Fact
 from .state import (
     STRIKE_S,
     Action,
@@ -99,11 +99,26 @@ def rest(turn: Turn, child: Child) -> Child:
 
 
 def forget(turn: Turn, child: Child) -> None:
+    """Out of the table. The supervisor keeps its hold, for facts say that it has one."""
     if child.caller is not None:
         why = f"{child.because_of!r} failed and took it along: {child.cause}"
         turn.respond(child.caller, Answer.FAILED, child, why)
     rest(turn, child)
     del turn.children[child.spec.id]
+    if child.held:
+        turn.supervisor(held=turn.state.held | {child.spec.id})
+
+
+def release(turn: Turn, name: str) -> None:
+    """End the hold, if there is one. It is a caller's act, and a newer word than the hold."""
+    child = turn.children.get(name)
+    if child is not None and child.held:
+        turn.change(child, held=False)
+    elif name in turn.state.held:
+        turn.supervisor(held=turn.state.held - {name})
+    else:
+        return
+    turn.note(ChildReleased(supervisor=turn.state.name, child=name))
 
 
 def record_end(turn: Turn, child: Child, cause: str | None) -> None:

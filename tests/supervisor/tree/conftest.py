@@ -64,6 +64,7 @@ class Tree:
             name="top",
             budget=Budget(intensity=intensity, period=period),
             children={spec.id: Child(spec=spec, held=spec.id in held) for spec in specs},
+            listed=frozenset(spec.id for spec in specs),
             **fields,
         )
         self.now = 0.0

@@ -1,5 +1,6 @@
 """What the API's calls come to, as plain calls of the core."""
 
+import attrs
 import pytest
 from riskd.supervisor.tree import Backoff
 from riskd.supervisor.tree.state import Phase
@@ -130,9 +131,10 @@ def test_terminating_a_child_that_is_being_crashed_makes_it_a_stop(tree):
     assert t.state.failures == ()
 
 
-def test_a_terminated_temporary_child_loses_its_spec_and_is_not_held(tree, spec):
-    t = tree(spec("a", restart="temporary")).serve()
-    assert t.terminate("a") == ["cancel a#1 by 5"]
+@EVERY_STRATEGY
+def test_a_terminated_temporary_child_loses_its_spec(tree, spec, strategy):
+    t = tree(spec("a", restart="temporary"), strategy=strategy).serve()
+    t.terminate("a")
     assert t.ended("a") == ["answer 1: ok"]
     assert t.state.children == {}
 
@@ -184,7 +186,72 @@ def test_holding_twice_and_releasing_once_is_told_once(tree):
     t.terminate("a")
     t.ended("a")
     assert t.terminate("a") == ["answer 2: ok"]
+    assert t.restart("a") == ["child_released a", "spawn a#2"]
+    t.started("a")
+    assert t.terminate("a")[0] == "child_held a"
+
+
+def test_a_listed_temporary_child_that_is_terminated_leaves_its_hold_behind(tree, spec):
+    t = tree(spec("a", restart="temporary")).serve()
+    assert t.terminate("a") == ["child_held a", "cancel a#1 by 5"]
+    t.ended("a")
+    assert t.state.held == {"a"}
+
+
+def test_a_listed_temporary_child_terminated_before_its_first_start_leaves_its_hold_too(tree, spec):
+    t = tree("a", spec("b", restart="temporary"))
+    t.begin()
+    assert t.terminate("b") == ["child_held b", "answer 1: ok"]
+    assert t.state.held == {"b"}
+
+
+def test_deleting_a_listed_child_leaves_its_hold_behind(tree):
+    t = tree("a", held=("a",)).serve()
+    assert t.delete("a") == ["answer 1: ok"]
+    assert t.state.held == {"a"}
+
+
+@pytest.mark.parametrize("restart", ["permanent", "temporary"])
+def test_starting_a_listed_child_after_it_has_gone_ends_its_hold(tree, spec, restart):
+    child = spec("a", restart=restart)
+    t = tree(child, held=("a",)).serve()
+    t.terminate("a")
+    t.delete("a")
+    assert t.add(child) == ["child_released a", "spawn a#1"]
+    assert t.started("a") == ["answer 3: ok"]
+    assert t.state.held == frozenset()
+
+
+def test_an_added_child_that_is_deleted_keeps_no_hold(tree):
+    t = tree().serve()
+    t.add("a")
+    t.started("a")
+    t.terminate("a")
+    t.ended("a")
     assert t.delete("a") == ["child_released a", "answer 3: ok"]
+    assert t.state.held == frozenset()
+    assert t.add("a") == ["spawn a#1"]
+
+
+def test_an_added_temporary_child_is_not_held_and_starts_when_it_is_added_again(tree, spec):
+    t = tree().serve()
+    child = spec("a", restart="temporary")
+    t.add(child)
+    t.started("a")
+    assert t.terminate("a") == ["cancel a#1 by 5"]
+    assert t.ended("a") == ["answer 2: ok"]
+    assert t.state.held == frozenset()
+    assert t.add(child) == ["spawn a#1"]
+
+
+def test_a_hold_from_earlier_outlasts_a_temporary_child_that_is_added_and_terminated(tree, spec):
+    t = tree().serve()
+    t.state = attrs.evolve(t.state, held=frozenset({"a"}))
+    child = spec("a", restart="temporary")
+    assert t.add(child) == ["answer 1: already present"]
+    assert t.terminate("a") == ["answer 2: ok"]
+    assert t.add(child) == ["answer 3: already present"]
+    assert t.restart("a") == ["child_released a", "spawn a#1"]
 
 
 # --- restart_child --------------------------------------------------------------------------------

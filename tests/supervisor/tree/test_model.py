@@ -9,7 +9,7 @@ from collections import deque
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from riskd.actors.messages import ChildEnded, ChildStuck
+from riskd.actors.messages import ChildEnded, ChildHeld, ChildReleased, ChildStuck
 from riskd.supervisor.tree import Backoff, Budget, ChildSpec
 from riskd.supervisor.tree import state as words
 from riskd.supervisor.tree.core import decide, next_deadline
@@ -42,13 +42,20 @@ def specs(name):
 def supervisors(draw):
     children = [draw(specs(name)) for name in draw(st.sampled_from((NAMES[:2], NAMES[:3])))]
     held = draw(st.sampled_from((None, *NAMES[:2])))
+    earlier = draw(st.sampled_from((frozenset(), frozenset(NAMES[3:]))))
     return State(
         name="top",
         strategy=draw(st.sampled_from(("one_for_one", *ORDERED, "dynamic"))),
         budget=Budget(intensity=draw(st.sampled_from((0, 2, 99))), period=5.0),
         auto_shutdown="any_significant",
         children={spec.id: Child(spec=spec, held=spec.id == held) for spec in children},
+        listed=frozenset(spec.id for spec in children),
+        held=earlier,
     )
+
+
+def held_in(state):
+    return {name for name, child in state.children.items() if child.held} | state.held
 
 
 class World(RuleBasedStateMachine):
@@ -62,6 +69,8 @@ class World(RuleBasedStateMachine):
         self.over = set()  # names whose end is in the queue
         self.told = set()  # names that were told to leave
         self.waiting = set()
+        self.earlier = state.held
+        self.held = held_in(state)  # as the facts have it
         self.finished = False
         self.tell(words.Begin())
 
@@ -78,9 +87,19 @@ class World(RuleBasedStateMachine):
         self.state = step.state
         for action in step.actions:
             self.perform(action)
+            if isinstance(action, words.Note):
+                self.learn(action.fact)
             if isinstance(action, words.Note) and before.outcome is not None:
                 told = type(action.fact)
                 assert told in (ChildEnded, ChildStuck), "what ends while stopping costs nothing"
+
+    def learn(self, fact):
+        match fact:
+            case ChildHeld(child=name):
+                assert name not in self.held, "a hold is told once"
+                self.held.add(name)
+            case ChildReleased(child=name):
+                self.held.remove(name)
 
     def perform(self, action):
         match action:
@@ -105,6 +124,7 @@ class World(RuleBasedStateMachine):
                 self.finished = True
 
     def check_spawn(self, name):
+        assert name not in self.held, "what an operator stopped stays stopped"
         assert name not in self.live, "an incarnation lives until its end was told"
         assert self.state.outcome is None, "nothing starts once stopping is latched"
         if self.state.strategy in ORDERED:
@@ -186,6 +206,17 @@ class World(RuleBasedStateMachine):
     def the_core_knows_who_is_alive(self):
         alive = {name: c.incarnation for name, c in self.state.children.items() if c.alive}
         assert alive == self.live
+
+    @invariant()
+    def the_core_holds_what_the_facts_hold(self):
+        """So that a child comes to the same after a restart of riskd as of its supervisor."""
+        assert held_in(self.state) == self.held
+        assert not self.state.held & self.state.children.keys()
+
+    @invariant()
+    def no_hold_is_kept_of_a_temporary_child_that_was_added(self):
+        """Each has a name of its own, and a hold of each would be kept for ever."""
+        assert self.state.held <= self.state.listed | self.earlier
 
     @invariant()
     def who_waits_is_waited_for(self):

@@ -84,6 +84,40 @@ async def test_run_again_it_keeps_holds_and_refills_the_budget(scene, autojump_c
     supervisor.shutdown()
 
 
+@pytest.mark.parametrize("restart", ["permanent", "temporary"])
+async def test_a_listed_child_that_was_terminated_and_has_gone_stays_stopped_when_run_again(
+    scene, autojump_clock, start, restart
+):
+    inner = scene.supervisor(scene.calm("a", restart=restart), scene.calm("b"))
+    outer = scene.supervisor(ChildSpec("inner", inner.run, kind="supervisor"), intensity=9)
+    await start(outer)
+    await inner.terminate_child("a")
+    await inner.delete_child("a")
+    for _ in range(2):
+        scene.heard()
+        await outer.kill_child("inner")
+        await trio.sleep(1)
+        assert scene.heard() == ["b down", "b up"]
+        assert [(c.id, c.held) for c in inner.which_children()] == [("a", True), ("b", False)]
+        await inner.delete_child("a")
+    await inner.start_child(scene.calm("a"))
+    await outer.kill_child("inner")
+    await trio.sleep(1)
+    assert scene.heard()[-2:] == ["a up", "b up"]
+    outer.shutdown()
+
+
+async def test_a_listed_temporary_child_stays_stopped_through_a_restart_of_riskd(
+    scene, autojump_clock, start
+):
+    ports = after(scene, held=frozenset({("top", "a")}))
+    supervisor = await start(scene.supervisor(scene.calm("a", restart="temporary"), ports=ports))
+    assert scene.heard() == []
+    assert (await supervisor.restart_child("a")).ok
+    assert scene.heard() == ["a up"]
+    supervisor.shutdown()
+
+
 async def test_the_past_counts_once(scene, autojump_clock, start):
     ports = after(scene, held=frozenset({("top", "a")}), failures=(("top", "a", 0.0),))
     supervisor = await start(scene.supervisor(scene.calm("a"), ports=ports, period=100))
