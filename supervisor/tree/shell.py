@@ -295,13 +295,26 @@ class Run:
 
     async def _serve(self) -> None:
         while self._outcome is None:
-            event: Event = Tick()
-            with trio.move_on_at(next_deadline(self.state)):
-                event = await self._receiver.receive()
-            if self._latched is not None:
-                # Before anything else: what was queued earlier can't start a child any more.
-                within, self._latched = self._latched, None
-                self._apply(Stop(within))
+            for event in await self._next():
+                self._hear(event)
+
+    async def _next(self) -> list[Event]:
+        """The next event; or, once a deadline has come, what is queued by then and a Tick.
+
+        The Tick goes last: when something has blocked the loop, a child that has reported meanwhile
+        is not overdue. And it goes in any case, for a queue that never gets empty stops no clock.
+        """
+        with trio.move_on_at(next_deadline(self.state)):
+            return [await self._receiver.receive()]
+        queued = self._receiver.statistics().current_buffer_used
+        return [*(self._receiver.receive_nowait() for _ in range(queued)), Tick()]
+
+    def _hear(self, event: Event) -> None:
+        if self._latched is not None:
+            # Before anything else: what was queued earlier can't start a child any more.
+            within, self._latched = self._latched, None
+            self._apply(Stop(within))
+        if self._outcome is None:
             self._apply(event)
 
     def _conclude(self) -> None:

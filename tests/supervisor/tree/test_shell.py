@@ -3,6 +3,7 @@
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
 from riskd.supervisor.tree import (
     Answer,
     Backoff,
@@ -62,6 +63,62 @@ async def test_a_start_that_takes_too_long_fails_with_its_timeout(scene, autojum
     assert trio.current_time() == 7
     assert isinstance(raised.value.cause, StartTimeout)
     assert isinstance(raised.value.cause.__cause__.__context__, trio.Cancelled)
+
+
+async def test_who_has_reported_while_the_loop_was_blocked_is_not_overdue(
+    scene, autojump_clock, start, nursery
+):
+    reports = {}
+
+    async def reported_for(ctx, *, task_status):
+        reports[ctx.id] = task_status.started
+        await trio.sleep_forever()
+
+    async def add(name):
+        reply = await supervisor.start_child(ChildSpec(name, reported_for, start_timeout=1.0))
+        scene.say(f"{name} {reply.answer.value}")
+
+    supervisor = await start(scene.supervisor())
+    for name in "abc":
+        nursery.start_soon(add, name)
+    await trio.testing.wait_all_tasks_blocked()
+    reports["a"]()
+    reports["b"]()
+    autojump_clock.jump(9.0)
+    await trio.testing.wait_all_tasks_blocked()
+    assert sorted(scene.heard()) == ["a ok", "b ok", "c failed"]
+    supervisor.shutdown()
+
+
+async def test_deadlines_are_kept_when_the_queue_never_gets_empty(
+    scene, autojump_clock, start, nursery
+):
+    async def never(ctx, *, task_status):
+        await trio.sleep_forever()
+
+    async def asks_without_end():
+        while True:
+            await supervisor.delete_child("nobody")
+
+    supervisor = await start(scene.supervisor())
+    with trio.CancelScope() as asking:
+        async with trio.open_nursery() as askers:
+            for _ in range(3):
+                askers.start_soon(asks_without_end)
+            askers.start_soon(supervisor.start_child, ChildSpec("a", never, start_timeout=1.0))
+            await turns(20)
+            assert supervisor.which_children()[0].state == "starting"
+            autojump_clock.jump(1.0)
+            await turns(20)
+            assert supervisor.which_children() == []
+            asking.cancel()
+    supervisor.shutdown()
+
+
+async def turns(count):
+    """Let every task that is ready have so many turns."""
+    for _ in range(count):
+        await trio.lowlevel.checkpoint()
 
 
 async def test_a_child_that_returns_before_it_has_started_fails_the_start(scene, autojump_clock):
