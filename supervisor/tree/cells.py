@@ -60,7 +60,8 @@ def _own_end(turn: Turn, child: Child, error: str | None, chance: float, *, own:
         _fail(turn, child, error or "returned", chance)
         return
     record_end(turn, child, error)
-    if spec.restart == "temporary":
+    if spec.restart == "temporary" or turn.state.strategy == "dynamic":
+        # Of dynamic children each is a new one: those who are done would pile up.
         forget(turn, child)
     else:
         rest(turn, child)

@@ -158,6 +158,16 @@ def test_a_transient_child_is_restarted_unless_it_ended_normally(tree, spec):
     assert len(t.state.failures) == 1
 
 
+def test_a_dynamic_transient_child_that_ended_normally_is_forgotten(tree, spec):
+    t = tree(strategy="dynamic").serve()
+    t.add(spec("a", restart="transient"))
+    t.started("a")
+    assert t.crash("a") == ["child_failed a", "spawn a#2"]
+    t.started("a")
+    assert t.ended("a") == ["child_ended a"]
+    assert t.state.children == {}
+
+
 @pytest.mark.parametrize("error", [None, "Oops"])
 def test_a_temporary_child_is_never_restarted_and_its_spec_goes(tree, spec, error):
     t = tree(spec("a", restart="temporary")).serve()
