@@ -105,7 +105,8 @@ class Disk(Protocol):
         """What is in a directory, sorted."""
 
     def make_directory(self, path: Path) -> None:
-        """With its parents, for this user alone. It may exist."""
+        """With its parents, for this user alone. It may exist. WHEN IT RETURNS what was made is on
+        the disk: whoever puts files into it need not know which parents are new."""
 
     def rename(self, old: Path, new: Path) -> None:
         """In one step, replacing what is there. On the disk after `sync_directory`."""
