@@ -127,4 +127,5 @@ class Offload(Protocol):
     """Where calls that may block are made, so that the loop goes on. One after another."""
 
     async def run(self, act: Callable[[], T]) -> T:
-        """The result of `act()`, or what it raised. It is not abandoned: cancelling waits for it."""
+        """The result of `act()`, or what it raised. A caller that is cancelled leaves at once, and
+        its act goes on; the next one waits for it. So what an act uses stays open until then."""

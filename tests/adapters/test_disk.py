@@ -307,6 +307,7 @@ def test_nothing_is_handed_to_children_and_nothing_is_left_open(tmp_path: Path) 
     read.close()
     lock.release()
     assert descriptors(tmp_path) == []
+    assert not disk._files
 
 
 def test_neither_link_nor_pipe_is_taken_for_a_file(tmp_path: Path) -> None:
