@@ -13,7 +13,8 @@ unseen. Facts ignore them, so that a newer riskd's history can be read by an old
 same schema version.
 """
 
-from typing import Annotated, ClassVar
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
@@ -171,21 +172,36 @@ class Pulse(Report, frozen=True, kw_only=True, tag="pulse"):
 # --- facts ----------------------------------------------------------------------------------------
 
 
+Bearing = Literal["neutral", "tightens", "loosens"]
+
+
 class Fact(Struct, frozen=True, kw_only=True, tag_field="type"):
-    """What happened. Immutable, and kept."""
+    """What happened. Immutable, and kept.
+
+    `BEARING` says what it does to what may trade. One that tightens is in force at once and waits
+    for nothing, not even for a disk that has failed. One that loosens is in force only when the
+    disk has it.
+    """
 
     SCHEMA: ClassVar[int] = 1
+    BEARING: ClassVar[Bearing] = "neutral"
 
 
 class DaemonStarted(Fact, frozen=True, kw_only=True, tag="daemon_started"):
+    """The first fact of a run. `boot` is that of all facts up to the next of these: their
+    `monotonic_s` can be compared with those of the same boot."""
+
     version: str
     process_id: int
+    boot: str
     config_source: str
     config_digest: str
 
 
 class DaemonStopped(Fact, frozen=True, kw_only=True, tag="daemon_stopped"):
     """An orderly end. A start that finds none of these after the last start follows a crash."""
+
+    BEARING: ClassVar[Bearing] = "tightens"
 
     reason: str
 
@@ -222,6 +238,8 @@ class ChildEnded(Fact, frozen=True, kw_only=True, tag="child_ended"):
 class ChildHeld(Fact, frozen=True, kw_only=True, tag="child_held"):
     """Stopped by an operator; stays so through restarts of its siblings and of riskd."""
 
+    BEARING: ClassVar[Bearing] = "tightens"
+
     supervisor: str
     child: str
 
@@ -243,6 +261,8 @@ class ChildStuck(Fact, frozen=True, kw_only=True, tag="child_stuck"):
 
 class SupervisorEscalated(Fact, frozen=True, kw_only=True, tag="supervisor_escalated"):
     """A budget was used up and the failure climbed."""
+
+    BEARING: ClassVar[Bearing] = "tightens"
 
     supervisor: str
     child: str
@@ -266,6 +286,10 @@ class ActorSilent(Fact, frozen=True, kw_only=True, tag="actor_silent"):
 
 
 class ConfigReloaded(Fact, frozen=True, kw_only=True, tag="config_reloaded"):
+    """Another configuration is in force. It may allow more than the one before."""
+
+    BEARING: ClassVar[Bearing] = "loosens"
+
     source: str
     digest: str
     changed: tuple[str, ...]
@@ -277,6 +301,52 @@ class ConfigRefused(Fact, frozen=True, kw_only=True, tag="config_refused"):
 
     source: str
     problems: tuple[str, ...]
+
+
+class JournalRepaired(Fact, frozen=True, kw_only=True, tag="journal_repaired"):
+    """The end of the journal could not be read and was cut off; what was there is kept beside it.
+
+    `how`: "torn": the last write was cut short. "lost": a power cut took what was not yet safe.
+    "given_up": safe facts were damaged, and an operator gave them up.
+    """
+
+    file: str
+    lost_lsn: int
+    offset: int
+    lost_bytes: int
+    how: Literal["torn", "lost", "given_up"]
+    evidence: tuple[str, ...]
+
+
+class SnapshotSkipped(Fact, frozen=True, kw_only=True, tag="snapshot_skipped"):
+    """A snapshot could not be used at a start. The one before it served, or the facts alone."""
+
+    snapshot_lsn: int
+    reason: str
+
+
+class ProjectionRebuilt(Fact, frozen=True, kw_only=True, tag="projection_rebuilt"):
+    """What was known of one subject was in doubt, and was made again from the facts."""
+
+    projection: str
+    cause: str
+
+
+Loosening = ConfigReloaded
+"""Facts that loosen."""
+
+
+class LooseningProposed(Fact, frozen=True, kw_only=True, tag="loosening_proposed"):
+    """What will be a fact of its own, and in force, once this is safe on the disk."""
+
+    proposed: Loosening
+
+
+class LooseningWithdrawn(Fact, frozen=True, kw_only=True, tag="loosening_withdrawn"):
+    """A proposal that never came into force, because something was tightened meanwhile."""
+
+    proposed_lsn: int
+    because_lsn: int
 
 
 AnyFact = (
@@ -293,6 +363,11 @@ AnyFact = (
     | ActorSilent
     | ConfigReloaded
     | ConfigRefused
+    | JournalRepaired
+    | SnapshotSkipped
+    | ProjectionRebuilt
+    | LooseningProposed
+    | LooseningWithdrawn
 )
 AnyReply = (
     Welcome | VersionIs | StatusIs | ActorsAre | ActorKilled | ConfigIs | Reloaded | Refused | Error
@@ -300,13 +375,13 @@ AnyReply = (
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
-    """A fact with its place in history. `lsn` counts from 1 without a gap.
+    """A fact with its place in history, as the journal holds it. `lsn` counts from 1 without a gap.
 
-    `monotonic_s` is comparable only between facts of one `boot`; across boots `at` must do.
+    `at` is the wall clock, in UTC, and may jump. `monotonic_s` can't, and is comparable only
+    within one boot.
     """
 
     lsn: int
-    at: str
-    boot: str
+    at: datetime
     monotonic_s: float
     fact: AnyFact

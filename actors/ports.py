@@ -5,12 +5,20 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from .messages import Fact
+from .messages import Fact, Loosening
 
 T = TypeVar("T")
 
-Record = Callable[[Fact], None]
+Record = Callable[[Fact], object]
 """Makes a fact part of history. When it returns, a killed process does not lose it."""
+
+Loosen = Callable[[Loosening], Awaitable[None]]
+"""Makes a fact that loosens, once the disk has it. Raises NotLoosened: then nothing was."""
+
+
+class NotLoosened(Exception):
+    """What would have allowed more is not in force. The text says why."""
+
 
 CrashActor = Callable[[str], Awaitable[None]]
 """Crash an actor by name, and let its supervisor deal with it. Unknown names are ignored."""

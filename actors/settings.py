@@ -5,7 +5,7 @@ from typing import Protocol
 import attrs
 
 from .messages import ConfigRefused, ConfigReloaded, Refused, Reload, Reloaded
-from .ports import Record
+from .ports import Loosen, NotLoosened, Record
 
 NAME = "settings"
 
@@ -48,6 +48,7 @@ class Settings:
 
     source: Source
     record: Record
+    loosen: Loosen
 
     async def receive(self, message: object) -> object:
         if not isinstance(message, Reload):
@@ -62,14 +63,17 @@ class Settings:
                 message=f"{self.source.name} is not valid; the old configuration stays in force",
                 problems=list(invalid.problems),
             )
-        self.record(
-            ConfigReloaded(
-                source=candidate.source,
-                digest=candidate.digest,
-                changed=candidate.changed,
-                needs_restart=candidate.needs_restart,
-            )
+        reloaded = ConfigReloaded(
+            source=candidate.source,
+            digest=candidate.digest,
+            changed=candidate.changed,
+            needs_restart=candidate.needs_restart,
         )
+        try:
+            await self.loosen(reloaded)
+        except NotLoosened as why:
+            said = f"{why}; the old configuration stays in force"
+            return Refused(id=message.id, code="not_loosened", message=said)
         self.source.take(candidate)
         return Reloaded(
             id=message.id,

@@ -17,7 +17,6 @@ from .paths import SOCKET_PATH_BYTES_MAX, socket_path_excess
 RESTART = {"x-restart": True}
 
 NOT_BUILT: Mapping[str, str] = {
-    "journal": "nothing would be remembered across a crash",
     "kill_switch": "nothing would be halted",
     "accounts": "no order would be checked for them",
     "brokers": "none would be connected",
@@ -225,6 +224,69 @@ class Supervision(Section, frozen=True, kw_only=True):
             )
 
 
+class Journal(Section, frozen=True, kw_only=True):
+    """What riskd remembers, and how safely. It lies in `journal/` in the state directory."""
+
+    durability: Annotated[
+        Literal["process", "power"],
+        Meta(
+            description="What riskd waits for before it acts on what it has decided. `process`: "
+            "the kernel has it, and a killed riskd loses nothing; a power cut may take the last "
+            "moments. `power`: the disk has it. What loosens a limit or lifts a halt always waits "
+            "for the disk.",
+            extra_json_schema=RESTART,
+        ),
+    ] = "process"
+    segment_mib: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1024,
+            description="Mebibytes of one file of the journal. One more is kept ready on the disk. "
+            "A start reads the last one or two whole.",
+            extra_json_schema=RESTART,
+        ),
+    ] = 16
+    snapshot_facts: Annotated[
+        int,
+        Meta(
+            ge=1_000,
+            le=10_000_000,
+            description="A snapshot is made after so many facts. A start reads the newest one and "
+            "the facts behind it.",
+            extra_json_schema=RESTART,
+        ),
+    ] = 100_000
+    archive_days: Annotated[
+        float | None,
+        Meta(
+            gt=0,
+            le=36_500,
+            description="Days that segments which no start needs are kept for, compressed, in "
+            "`journal/archive/`. Unset: for ever.",
+            extra_json_schema=RESTART,
+        ),
+    ] = None
+    slow_sync_ms: Annotated[
+        float,
+        Meta(
+            gt=0,
+            le=60_000,
+            description="A sync of the journal that takes longer is warned about, by its file.",
+            extra_json_schema=RESTART,
+        ),
+    ] = 100.0
+    free_mib: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_048_576,
+            description="With less free space on the journal's disk, in mebibytes, riskd warns.",
+            extra_json_schema=RESTART,
+        ),
+    ] = 512
+
+
 class Security(Section, frozen=True, kw_only=True):
     """Who may do what over the control socket, by the user the kernel names."""
 
@@ -287,4 +349,5 @@ class Config(Section, frozen=True, kw_only=True):
     riskd: Riskd = Riskd()
     control: Control = Control()
     supervision: Supervision = Supervision()
+    journal: Journal = Journal()
     security: Security = Security()

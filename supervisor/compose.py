@@ -3,14 +3,15 @@
 The tree, in dependency order (rest_for_one: what stands on a crashed part starts again with it):
 
     riskd
+     ├─ ledger        the journal: syncs, snapshots, the archive
      ├─ settings      the configuration in force, and its reload
      ├─ watchdogs     one_for_one
      │   ├─ service   tells the service manager that riskd is well, only when it is
      │   └─ heartbeat asks every actor through its mailbox, and crashes those that hang
      └─ control       the socket: status, and operators' commands
 
-The listening socket, the mailboxes and the ledger are not in the tree: they outlive its actors, so
-that a restart loses neither a connection that waits nor a message.
+The listening socket, the mailboxes and the ledger itself are not in the tree: they outlive its
+actors, so that a restart loses neither a connection that waits, nor a message, nor a fact.
 """
 
 import contextlib
@@ -42,27 +43,33 @@ from ..actors.messages import (
     ConfigIs,
     ConfigRefused,
     Fact,
+    JournalRepaired,
     KillActor,
+    Loosening,
     MessageQuarantined,
+    ProjectionRebuilt,
     Refused,
     Reload,
     Reloaded,
     Reply,
     ShowConfig,
+    SnapshotSkipped,
     Status,
     StatusIs,
     SupervisorEscalated,
     Version,
     VersionIs,
 )
-from ..actors.ports import Clock, ServiceLink
+from ..actors.ports import Clock, NotLoosened, Offload, ServiceLink
 from ..config.loader import Loaded, load
 from ..config.problems import ConfigInvalid
 from ..config.render import NEEDS_RESTART, differences, masked
 from ..config.schema import Config, Supervision
+from . import keeper
 from .endpoint import Endpoint
-from .ledger import Ledger
-from .past import fold
+from .journal import JournalFailed
+from .ledger import Ledger, Overtaken
+from .past import SupervisionHistory
 from .status import NO_KILL_SWITCH, NOT_BUILT, find, tree_rows
 from .tree import ChildSpec, Context, NotRunning, Ports, Supervisor
 
@@ -71,13 +78,18 @@ TROUBLE = (
     ChildFailed,
     ChildStuck,
     ConfigRefused,
+    JournalRepaired,
     MessageQuarantined,
+    ProjectionRebuilt,
+    SnapshotSkipped,
     SupervisorEscalated,
 )
 """Facts that somebody should look at: they are logged as warnings."""
 
 READ_TIMEOUT_S = 1.0
 """Below the heartbeat's patience: a disk that hangs is no reason to crash the settings actor."""
+LOOSEN_TIMEOUT_S = 1.0
+"""The same for a disk that does not confirm."""
 ASK_TIMEOUT_S = 10.0
 """An operator who waits longer would think that nothing happens."""
 
@@ -194,6 +206,9 @@ class Riskd:
 
     configuration: Configuration
     ledger: Ledger
+    history: SupervisionHistory
+    syncs: Offload
+    chores: Offload
     clock: Clock
     endpoint: Endpoint
     manager: ServiceLink
@@ -227,8 +242,30 @@ class Riskd:
         self.root = self._tree()
 
     def record(self, fact: Fact) -> None:
-        """History first, then the log: what a person reads there has happened."""
-        self.ledger.commit(fact)
+        """History first, then the log: what a person reads there has happened.
+
+        A journal that has failed has told so itself, and riskd is about to end: whoever wanted to
+        record something on the way has no use for another error.
+        """
+        try:
+            if self.ledger.commit(fact):
+                self._tell(fact)
+        except JournalFailed:
+            return
+
+    async def loosen(self, fact: Loosening) -> None:
+        """Record what allows more, once the disk has it. Raises NotLoosened."""
+        try:
+            with trio.fail_after(LOOSEN_TIMEOUT_S):
+                await self.ledger.loosen(fact)
+        except trio.TooSlowError:
+            seconds = f"{LOOSEN_TIMEOUT_S:g} s"
+            raise NotLoosened(f"the journal's disk did not confirm it within {seconds}") from None
+        except (JournalFailed, Overtaken) as error:
+            raise NotLoosened(str(error)) from error
+        self._tell(fact)
+
+    def _tell(self, fact: Fact) -> None:
         tag = str(type(fact).__struct_config__.tag)
         fields = {name: getattr(fact, name) for name in fact.__struct_fields__}
         log = structlog.get_logger("riskd.fact")
@@ -239,11 +276,9 @@ class Riskd:
 
     def _tree(self) -> Supervisor:
         supervision = self.configuration.current.supervision
-        past = fold(
-            self.ledger.facts(),
-            boot=self.clock.boot(),
-            monotonic_s=self.clock.monotonic_s(),
-            now=self.clock.now(),
+        clock = self.clock
+        past = self.history.past(
+            boot=clock.boot(), monotonic_s=clock.monotonic_s(), now=clock.now()
         )
         ports = Ports(record=self.record, stuck=self.on_stuck, past=past)
         watchdogs = Supervisor(
@@ -256,6 +291,7 @@ class Riskd:
         )
         return Supervisor(
             [
+                ChildSpec(keeper.NAME, self._keep_ledger()),
                 ChildSpec(settings.NAME, self._settings()),
                 ChildSpec("watchdogs", watchdogs.run, kind="supervisor", shutdown=3.0),
                 ChildSpec("control", self._serve_control(), shutdown=2.0),
@@ -268,9 +304,28 @@ class Riskd:
             period=supervision.period_s,
         )
 
+    def _keep_ledger(self) -> Callable[..., Awaitable[None]]:
+        mailbox = self._registry.add(keeper.NAME, capacity=8)
+
+        async def run(_ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
+            async with trio.open_nursery() as nursery:
+                one = keeper.Keeper(
+                    self.ledger,
+                    self.configuration.current.journal,
+                    self.clock,
+                    syncs=self.syncs,
+                    chores=self.chores,
+                )
+                nursery.start_soon(one.run)
+                await serve(mailbox, _Quiet(keeper.NAME), task_status=task_status)
+
+        return run
+
     def _settings(self) -> Callable[..., Awaitable[None]]:
         mailbox = self._registry.add(settings.NAME, capacity=16)
-        return _actor(mailbox, lambda: settings.Settings(self.configuration, self.record))
+        return _actor(
+            mailbox, lambda: settings.Settings(self.configuration, self.record, self.loosen)
+        )
 
     def _service(self) -> Callable[..., Awaitable[None]]:
         # A pulse is superseded by the next: old ones are worth nothing.
@@ -377,6 +432,23 @@ class Riskd:
         }
         return tree_rows(self.root, mailboxes)
 
+    def _journal(self) -> dict[str, object]:
+        ledger = self.ledger
+        seen = ledger.statistics()
+        return {
+            "lsn": seen.lsn,
+            "unsafe": seen.unsafe,
+            "durability": ledger.durability,
+            "failure": None if ledger.failure is None else str(ledger.failure),
+            "segment": ledger.journal.path.name,
+            "snapshot_lsn": seen.snapshot_lsn,
+            "syncs": seen.syncs,
+            "slow_syncs": seen.slow_syncs,
+            "last_sync_ms": round(seen.last_sync_s * 1e3, 3),
+            "worst_sync_ms": round(seen.worst_sync_s * 1e3, 3),
+            "suspected": list(seen.suspected),
+        }
+
     def status(self) -> dict[str, object]:
         """The document of `riskctl --json status`. Its keys are a contract."""
         return {
@@ -390,7 +462,7 @@ class Riskd:
             "halts": [],
             "workers": [],
             "accounts": [],
-            "journal": {"lsn": self.ledger.lsn},
+            "journal": self._journal(),
             "lease": None,
             "actors": self._rows(),
             "control": attrs.asdict(self._control.statistics()),

@@ -24,6 +24,8 @@ from ..actors.control import CommandUnavailable
 from ..actors.core.access import Access
 from ..actors.messages import DaemonStarted, DaemonStopped, Refused, Reload
 from ..adapters.clock import SystemClock
+from ..adapters.disk import SystemDisk
+from ..adapters.disk_thread import DiskThread
 from ..adapters.service_manager import NotifySocket, scrub
 from ..config.loader import Loaded, embedded, load
 from ..config.paths import PathRefused, checked_socket, default_socket, default_state_dir
@@ -32,12 +34,16 @@ from ..config.schema import Config
 from . import logs
 from .compose import Configuration, Riskd, group_id, user_ids
 from .endpoint import AnotherDaemon, SocketUnusable, claim
-from .ledger import LedgerError, LedgerHeld, open_ledger
+from .journal import DirectoryUnusable, JournalError, JournalFailed, JournalHeld
+from .past import SupervisionHistory
+from .recall import MIB, open_ledger
 from .status import only_stuck_left
 from .tree import Escalated, FailedToStart
 
 HURRY_S = 1.0
 """What a second signal leaves for the rest of the stop: time to end, not to wait."""
+FAILED_S = 1.0
+"""How long a riskd whose journal has failed goes on to say so, before it ends."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 FILES_KEPT = 64
 """Descriptors that clients can't take: the ledger, logs, and what a restart opens."""
@@ -57,7 +63,7 @@ class Exit(enum.IntEnum):
     UNUSABLE = 73
     """The state directory or the socket can't be used."""
     LEDGER = 74
-    """The ledger could not be read or written."""
+    """The journal could not be read or written."""
     ANOTHER_DAEMON = 75
     """Another riskd has the state directory or the socket."""
     CONFIG = 78
@@ -92,39 +98,57 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
         _check_watchdog(manager, loaded)
         scrub(environment)
         clock = SystemClock()
+        history = SupervisionHistory()
+        journal = loaded.config.journal
         with _told_in_one_line():
-            ledger = held.enter_context(open_ledger(state_dir, clock))
+            ledger = held.enter_context(
+                open_ledger(
+                    SystemDisk(),
+                    state_dir,
+                    clock,
+                    [history],
+                    segment_bytes=journal.segment_mib * MIB,
+                    durability=journal.durability,
+                )
+            )
             endpoint = held.enter_context(claim(path, group))
         said = loaded.config.riskd
         writer = logs.configure(said.log_format, said.log_level)
         held.callback(writer.close)
         daemon = Daemon(writer=writer, manager=manager)
-        with _told_in_one_line(Exit.LEDGER):
-            daemon.riskd = Riskd(
-                configuration=Configuration(loaded, options.config, dict(environment)),
-                ledger=ledger,
-                clock=clock,
-                endpoint=endpoint,
-                manager=manager,
-                access=access,
-                version=version("riskd"),
-                process_id=os.getpid(),
-                python=platform.python_version(),
-                places=places,
-                on_stuck=daemon.on_stuck,
-            )
-        return daemon.run()
+        ledger.on_failure = daemon.on_ledger_failed
+        daemon.riskd = Riskd(
+            configuration=Configuration(loaded, options.config, dict(environment)),
+            ledger=ledger,
+            history=history,
+            syncs=held.enter_context(DiskThread()),
+            chores=held.enter_context(DiskThread()),
+            clock=clock,
+            endpoint=endpoint,
+            manager=manager,
+            access=access,
+            version=version("riskd"),
+            process_id=os.getpid(),
+            python=platform.python_version(),
+            places=places,
+            on_stuck=daemon.on_stuck,
+        )
+        status = daemon.run()
+        ledger.close()
+        return Exit.LEDGER if ledger.failure and status is Exit.STOPPED else status
 
 
 @contextlib.contextmanager
-def _told_in_one_line(status: Exit = Exit.UNUSABLE) -> Iterator[None]:
+def _told_in_one_line() -> Iterator[None]:
     """What has to be there and is not: whose fault, and what to do, as the error says it."""
     try:
         yield
-    except (LedgerHeld, AnotherDaemon) as error:
+    except (JournalHeld, AnotherDaemon) as error:
         raise CannotStart(Exit.ANOTHER_DAEMON, [str(error)]) from error
-    except (LedgerError, SocketUnusable) as error:
-        raise CannotStart(status, [str(error)]) from error
+    except (DirectoryUnusable, SocketUnusable) as error:
+        raise CannotStart(Exit.UNUSABLE, [str(error)]) from error
+    except JournalError as error:
+        raise CannotStart(Exit.LEDGER, [str(error)]) from error
 
 
 def _check_watchdog(manager: NotifySocket, loaded: Loaded) -> None:
@@ -200,6 +224,7 @@ class Daemon:
     riskd: Riskd = attrs.field(init=False)
     _nursery: trio.Nursery = attrs.field(init=False)
     _stop_reason: str | None = attrs.field(default=None, init=False)
+    _is_up: bool = attrs.field(default=False, init=False)
 
     def run(self) -> Exit:
         status = Exit.STOPPED
@@ -209,7 +234,7 @@ class Daemon:
             status = self._say(Exit.ESCALATED, group)
         except* FailedToStart as group:
             status = self._say(Exit.FAILED_TO_START, group)
-        except* LedgerError as group:
+        except* JournalFailed as group:
             status = self._say(Exit.LEDGER, group)
         return status
 
@@ -230,11 +255,13 @@ class Daemon:
             async with trio.open_nursery() as self._nursery:
                 riskd.spawn = self._nursery.start_soon
                 riskd.configuration.on_change = self._follow
+                self._is_up = True
                 self._nursery.start_soon(self._obey, received)
                 self._record_start()
                 async with trio.open_nursery() as tree:
                     await tree.start(riskd.root.run)
                     self._ready()
+                self._is_up = False
                 self._nursery.cancel_scope.cancel()
         riskd.record(DaemonStopped(reason=self._stop_reason or "ended by itself"))
         self._log("info", "riskd.stopped")
@@ -245,6 +272,7 @@ class Daemon:
             DaemonStarted(
                 version=self.riskd.version,
                 process_id=self.riskd.process_id,
+                boot=self.riskd.clock.boot(),
                 config_source=configuration.name,
                 config_digest=configuration.digest,
             )
@@ -296,6 +324,19 @@ class Daemon:
             if isinstance(reply, Refused):
                 self._log("error", "config.not_reloaded", why=reply.message, asked_by=name)
         self.manager.notify("READY=1")
+
+    def on_ledger_failed(self, failure: JournalFailed) -> None:
+        """Nothing can be remembered any more: say so for a moment to whoever asks, then end."""
+        self._log("error", "ledger.failed", why=str(failure))
+        self.manager.notify("STATUS=the journal has failed; ending")
+        if self._is_up:
+            self._nursery.start_soon(self._end_for_ledger)
+
+    async def _end_for_ledger(self) -> None:
+        await trio.sleep(FAILED_S)
+        if self._stop_reason is None:
+            self._stop_reason = "the journal has failed"
+            self._stop()
 
     def on_stuck(self, path: str, stack: Sequence[str]) -> None:
         """Something swallows its cancellation. The rest is stopped in order, then the process."""

@@ -1,225 +1,324 @@
-"""The ledger: the facts, in one order, on disk before what follows from them.
+"""The ledger: the journal, and what its facts add up to.
 
-This version keeps the supervision's facts in SQLite, in its write-ahead mode: a commit is in the
-kernel when `commit` returns, so that it survives the death of the process. Few facts are made (a
-restart, a hold, a reload), and what they add up to is small: the budgets and the holds.
+`commit` is one step without a checkpoint: append, apply to every projection, publish. So a task
+that is cancelled has done all of it or nothing, and two of them can't both take the last of a
+limit. What is known is what the facts add up to, live and after a start alike: projections have
+`apply` and no other way to change.
 
-It keeps the newest `KEPT_MAX` facts: each commit beyond takes the oldest one away, but for those
-that say which child is held, for a hold has no age.
+Facts that loosen go through `loosen`. It writes them as a proposal, waits until that is safe on the
+disk, and only then makes them facts; if something was tightened meanwhile it withdraws instead.
+Facts that tighten wait for nothing: when the journal has failed they still are in force.
 
-A write that fails is the last one. What came after it would be a history with a hole.
+Followers read by LSN, from the newest facts in memory or else from the files. The ledger only wakes
+them, so that one that is slow, or was away, costs nothing and misses nothing.
 """
 
-import contextlib
-import fcntl
-import os
-import sqlite3
-from collections.abc import Iterator
-from datetime import datetime
-from pathlib import Path
-from typing import Self
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
+from typing import Protocol
 
 import attrs
 import msgspec
+import structlog
+import trio
 
-from ..actors.messages import AnyFact, Fact, Recorded
+from ..actors.messages import (
+    Fact,
+    Loosening,
+    LooseningProposed,
+    LooseningWithdrawn,
+    ProjectionRebuilt,
+    Recorded,
+)
 from ..actors.ports import Clock
+from .journal import Journal, JournalError, JournalFailed, Snapshot
 
-KEPT_MAX = 100_000
-SCHEMA_VERSION = 1
-_FILE = "facts.sqlite3"
+RECENT_FACTS_MAX = 4_096
+RECENT_BYTES_MAX = 1_048_576
+"""What followers that keep up are served from. Those further behind read the files."""
 
-
-def _identity(path: Path) -> tuple[int, int]:
-    """Which file is at `path` now. A ledger that has no name would not be found again."""
-    found = path.stat()
-    return found.st_dev, found.st_ino
+_encode = msgspec.json.Encoder().encode
 
 
-class LedgerError(Exception):
-    """The ledger can't be used. The text names the file, what is wrong and what to do."""
+class Projection(Protocol):
+    """What the facts say about one subject. Pure: the same facts, the same state."""
+
+    name: str
+    version: int
+    """Of its state. Another one in a snapshot makes the snapshot useless, and the facts serve."""
+
+    def apply(self, recorded: Recorded) -> None: ...
+
+    def dump(self) -> bytes:
+        """The state, as JSON."""
+
+    def load(self, state: bytes | None) -> None:
+        """Go back to a dump; None: to before the first fact. Raises ValueError."""
 
 
-class LedgerHeld(LedgerError):
-    """Another daemon keeps its ledger there."""
+class Overtaken(Exception):
+    """A loosening was withdrawn, because something was tightened while it was made safe."""
 
-    def __init__(self, directory: Path, holder: str) -> None:
-        who = f"process {holder}" if holder else "another process"
-        super().__init__(
-            f"{directory}: {who} keeps its state there; stop it, or choose another --state-dir"
-        )
+
+@attrs.frozen
+class LedgerStatistics:
+    """`unsafe` facts are in the kernel and not known to be on the disk."""
+
+    lsn: int
+    unsafe: int
+    syncs: int
+    slow_syncs: int
+    last_sync_s: float
+    worst_sync_s: float
+    snapshot_lsn: int
+    suspected: tuple[str, ...]
+
+
+@attrs.define
+class SyncTally:
+    """How the trips to the disk went. The keeper counts."""
+
+    syncs: int = 0
+    slow: int = 0
+    last_s: float = 0.0
+    worst_s: float = 0.0
 
 
 @attrs.define(eq=False)
 class Ledger:
-    """The one writer of facts. Open it with `open_ledger`."""
+    """The one place where facts are made. `recall.open_ledger` makes it."""
 
-    path: Path
-    _connection: sqlite3.Connection
-    _lock: int | None
+    journal: Journal
+    projections: tuple[Projection, ...]
+    durability: str
     _clock: Clock
-    _lsn: int
-    _kept_max: int
-    _file: tuple[int, int]
-    _failure: str | None = attrs.field(default=None, init=False)
+    snapshot_lsn: int = 0
+    """Of the newest snapshot."""
+    tally: SyncTally = attrs.field(factory=SyncTally, init=False)
+    on_failure: Callable[[JournalFailed], None] = attrs.field(default=lambda _: None, init=False)
+    """Told once, in the step in which it fails. Nothing may trade from then on."""
+    work: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    """Where the keeper waits for somebody who waits for the disk."""
+    news: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    """Where followers wait for the next fact."""
+    sync_wanted: bool = attrs.field(default=False, init=False)
+    suspected: dict[str, str] = attrs.field(factory=dict, init=False)
+    """Projections that are in doubt, with the cause. What they know is no knowledge."""
+    _live: tuple[Projection, ...] = attrs.field(init=False)
+    _synced: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    _recent: deque[bytes] = attrs.field(factory=deque, init=False)
+    _recent_bytes: int = attrs.field(default=0, init=False)
+    _tightened_lsn: int = attrs.field(default=0, init=False)
+    _failed: bool = attrs.field(default=False, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._live = self.projections
 
     @property
     def lsn(self) -> int:
         """The number of the newest fact; 0 before the first."""
-        return self._lsn
+        return self.journal.lsn
 
-    def commit(self, fact: Fact) -> None:
-        """Make a fact part of history. WHEN THIS RETURNS a killed process does not lose it."""
-        if self._failure is not None:
-            raise LedgerError(self._failure)
-        lsn = self._lsn + 1
-        recorded = (
-            lsn,
-            self._clock.now().isoformat(),
-            self._clock.boot(),
-            self._clock.monotonic_s(),
-            str(type(fact).__struct_config__.tag),
-            msgspec.json.encode(fact),
+    @property
+    def failure(self) -> JournalFailed | None:
+        """Why nothing more is written: then nothing may trade either. A latch."""
+        return self.journal.failure
+
+    def statistics(self) -> LedgerStatistics:
+        tally = self.tally
+        return LedgerStatistics(
+            lsn=self.lsn,
+            unsafe=self.lsn - self.journal.safe_lsn,
+            syncs=tally.syncs,
+            slow_syncs=tally.slow,
+            last_sync_s=tally.last_s,
+            worst_sync_s=tally.worst_s,
+            snapshot_lsn=self.snapshot_lsn,
+            suspected=tuple(self.suspected),
         )
+
+    # --- making facts
+
+    def commit(self, *facts: Fact) -> int:
+        """Make facts part of history, together; the LSN of the last. WHEN IT RETURNS a killed
+        process does not lose them, and what they add up to is what everybody sees.
+
+        Facts that tighten are in force even if they can't be written; the answer is 0 then. For
+        others JournalFailed is raised, and nothing has happened.
+        """
+        for fact in facts:
+            if fact.BEARING == "loosens":
+                raise TypeError(f"{type(fact).__name__} loosens: it has to go through loosen()")
+        return self._commit(facts)
+
+    async def loosen(self, fact: Loosening) -> int:
+        """Make a fact that loosens, once the disk has it. Raises Overtaken or JournalFailed: then
+        nothing was loosened, nor was it when this is cancelled."""
+        proposed = self._commit((LooseningProposed(proposed=fact),))
+        await self.wait_safe(proposed)
+        if self._tightened_lsn > proposed:
+            self._commit(
+                (LooseningWithdrawn(proposed_lsn=proposed, because_lsn=self._tightened_lsn),)
+            )
+            raise Overtaken(f"fact {self._tightened_lsn} tightened what was to be loosened")
+        return self._commit((fact,))
+
+    def _commit(self, facts: Sequence[Fact]) -> int:
+        journal = self.journal
+        at, monotonic_s, lsn = self._clock.now(), self._clock.monotonic_s(), journal.lsn
+        recorded = []
+        for fact in facts:
+            lsn += 1
+            recorded.append(Recorded(lsn=lsn, at=at, monotonic_s=monotonic_s, fact=fact))  # type: ignore[arg-type]
+        payloads = [_encode(one) for one in recorded]
+        tightens = [fact for fact in facts if fact.BEARING == "tightens"]
         try:
-            if _identity(self.path) != self._file:
-                raise OSError("the file was moved or deleted while riskd ran")  # noqa: TRY301 - one way out
-            self._forget(lsn - self._kept_max)
-            self._connection.execute("INSERT INTO facts VALUES (?, ?, ?, ?, ?, ?)", recorded)
-        except (sqlite3.Error, OSError) as error:
-            self._failure = (
-                f"{self.path}: a fact could not be written: {error}; nothing more is written: "
-                f"see to the disk, then start riskd again"
-            )
-            raise LedgerError(self._failure) from error
-        self._lsn = lsn
+            journal.append(payloads, reserved=len(tightens) == len(facts))
+        except JournalFailed as failure:
+            if len(tightens) != len(facts):
+                self.failed(failure)
+                raise
+            lsn = 0
+        for one in recorded:
+            self._apply(one)
+        if not lsn:
+            assert journal.failure is not None, "that is why it was not written"
+            self.failed(journal.failure)
+            return 0
+        if tightens:
+            self._tightened_lsn = lsn
+        self._publish(payloads)
+        return lsn
 
-    def _forget(self, lsn: int) -> None:
-        if lsn > 0:
-            self._connection.execute(
-                "DELETE FROM facts WHERE lsn = ? AND tag NOT IN ('child_held', 'child_released')",
-                (lsn,),
-            )
-
-    def facts(self) -> Iterator[Recorded]:
-        """All that are kept, in order."""
-        decoder = msgspec.json.Decoder(AnyFact)
-        for lsn, at, boot, monotonic_s, body in self._rows():
+    def _apply(self, recorded: Recorded) -> None:
+        for projection in self._live:
             try:
-                fact = decoder.decode(body)
-                datetime.fromisoformat(at)
-            except ValueError as error:
-                raise LedgerError(
-                    f"{self.path}: fact {lsn} can't be read: {error}; it was written by another "
-                    f"version of riskd, or damaged: start that version, or move the file away"
-                ) from error
-            yield Recorded(lsn=lsn, at=at, boot=boot, monotonic_s=monotonic_s, fact=fact)
+                projection.apply(recorded)
+            except Exception as error:  # noqa: BLE001 - the fact is history, whoever can't read it
+                self.suspect(projection.name, f"fact {recorded.lsn}: {error!r}")
 
-    def _rows(self) -> Iterator[tuple[int, str, str, float, bytes]]:
-        try:
-            yield from self._connection.execute(
-                "SELECT lsn, at, boot, monotonic_s, body FROM facts ORDER BY lsn"
+    def _publish(self, payloads: Sequence[bytes]) -> None:
+        recent = self._recent
+        for payload in payloads:
+            recent.append(payload)
+            self._recent_bytes += len(payload)
+        while len(recent) > RECENT_FACTS_MAX or self._recent_bytes > RECENT_BYTES_MAX:
+            self._recent_bytes -= len(recent.popleft())
+        if self.news:
+            self.news.unpark_all()
+
+    # --- waiting for the disk
+
+    async def wait_safe(self, lsn: int) -> None:
+        """WHEN IT RETURNS a power cut doesn't take this fact, nor those before it. One trip to the
+        disk serves all who wait. Raises JournalFailed."""
+        assert lsn <= self.lsn, "it has been written"
+        await trio.lowlevel.checkpoint_if_cancelled()
+        while self.journal.safe_lsn < lsn:
+            if self.journal.failure is not None:
+                raise self.journal.failure
+            self.sync_wanted = True
+            self.work.unpark_all()
+            await self._synced.park()
+
+    async def settle(self, lsn: int) -> None:
+        """Wait for as much as `journal.durability` asks, before an effect of this fact leaves."""
+        if self.durability == "power":
+            await self.wait_safe(lsn)
+        else:
+            await trio.lowlevel.checkpoint()
+
+    def synced(self) -> None:
+        """Some have become safe, or nothing will: those who wait look again."""
+        self._synced.unpark_all()
+
+    def failed(self, failure: JournalFailed) -> None:
+        """The journal has failed: tell, once. The daemon halts and ends."""
+        if not self._failed:
+            self._failed = True
+            self._synced.unpark_all()
+            self.news.unpark_all()
+            self.on_failure(failure)
+
+    # --- projections
+
+    def suspect(self, name: str, cause: str) -> None:
+        """What this projection knows may be wrong: it is made again from the facts, and until then
+        nobody may rely on it."""
+        if name not in self.suspected:
+            structlog.get_logger("riskd.ledger").error(
+                "projection.suspected", projection=name, cause=cause
             )
-        except sqlite3.Error as error:
-            raise _unreadable(self.path, error) from error
+        self.suspected[name] = cause
+        self._live = tuple(p for p in self.projections if p.name not in self.suspected)
+        self.work.unpark_all()
+
+    def rebuilt(self, name: str) -> None:
+        """It has every fact again. Called without a checkpoint since the last was applied."""
+        cause = self.suspected.pop(name)
+        self._live = tuple(p for p in self.projections if p.name not in self.suspected)
+        self._commit((ProjectionRebuilt(projection=name, cause=cause),))
+
+    def snapshot(self) -> Snapshot | None:
+        """What the facts up to now add up to. None while a projection is in doubt."""
+        if self.suspected:
+            return None
+        body = {p.name: Dumped(p.version, msgspec.Raw(p.dump())) for p in self.projections}
+        return Snapshot(self.lsn, self.journal.checksum, _encode(body))
+
+    # --- followers
+
+    def recent(self, after: int, bytes_max: int) -> list[tuple[int, bytes]] | None:
+        """The facts behind `after` that are in memory, in order. None: they are no longer."""
+        first = self.lsn - len(self._recent) + 1
+        if after + 1 < first:
+            return None
+        found: list[tuple[int, bytes]] = []
+        size = 0
+        for lsn, payload in enumerate(islice(self._recent, after + 1 - first, None), after + 1):
+            size += len(payload)
+            if found and size > bytes_max:
+                break
+            found.append((lsn, payload))
+        return found
 
     def close(self) -> None:
-        """Let go of it. Every fact is where it belongs already, so that nothing can fail here."""
-        lock, self._lock = self._lock, None
-        if lock is not None:
-            with contextlib.suppress(sqlite3.Error):
-                self._connection.close()
-            os.close(lock)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        """Make it safe, and let go. The last word on what is wrong has been said by then."""
+        if self.journal.failure is None and not self.journal.is_safe:
+            sync = self.journal.sync()
+            try:
+                sync.run()
+            except OSError as error:
+                self.failed(self.journal.fail("it could not be made safe", error))
+            else:
+                self.journal.synced(sync)
+        self.journal.close()
 
 
-def open_ledger(directory: Path, clock: Clock, *, kept_max: int = KEPT_MAX) -> Ledger:
-    """Lock the state directory, then open what is in it. Raises LedgerError or LedgerHeld."""
-    assert kept_max >= 1, "the newest fact says where the numbers go on"
-    path = directory / _FILE
-    with contextlib.ExitStack() as undo:
-        try:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            lock = _take_lock(directory)
-            undo.callback(os.close, lock)
-            path.touch(mode=0o600)
-        except OSError as error:
-            raise LedgerError(
-                f"{directory}: {error.strerror or error}; choose a directory that this user may "
-                f"write, with --state-dir or riskd.state_dir"
-            ) from error
-        try:
-            connection = sqlite3.connect(path, isolation_level=None, timeout=0)
-            undo.callback(connection.close)
-            newest = _prepare(connection, path)
-        except sqlite3.Error as error:
-            raise _unreadable(path, error) from error
-        undo.pop_all()
-    return Ledger(path, connection, lock, clock, newest, kept_max, _identity(path))
+class Dumped(msgspec.Struct, frozen=True):
+    """A projection in a snapshot."""
+
+    version: int
+    state: msgspec.Raw
 
 
-def _unreadable(path: Path, error: sqlite3.Error) -> LedgerError:
-    return LedgerError(f"{path}: {error}; restore it, or move it away to start without a past")
+def restore(projections: Sequence[Projection], snapshot: Snapshot | None) -> None:
+    """Put projections where a snapshot says, or before the first fact. Raises ValueError."""
+    body = {} if snapshot is None else _bodies.decode(snapshot.body)
+    for projection in projections:
+        if snapshot is None:
+            projection.load(None)
+            continue
+        dumped = body.get(projection.name)
+        if dumped is None or dumped.version != projection.version:
+            raise ValueError(
+                f"it holds no {projection.name!r} of version {projection.version}, as this riskd "
+                f"needs"
+            )
+        projection.load(bytes(dumped.state))
 
 
-def _take_lock(directory: Path) -> int:
-    """The kernel lets go of it however the holder ends."""
-    flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-    lock = os.open(directory / "lock", flags, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        os.ftruncate(lock, 0)
-        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    except BlockingIOError:
-        holder = os.read(lock, 20).decode("ascii", "replace").strip()
-        os.close(lock)
-        raise LedgerHeld(directory, holder) from None
-    except OSError:
-        os.close(lock)
-        raise
-    return lock
+_bodies = msgspec.json.Decoder(dict[str, Dumped])
 
-
-def _prepare(connection: sqlite3.Connection, path: Path) -> int:
-    """The newest number in it. What this version can't read it does not touch."""
-    version = _value(connection, "PRAGMA user_version")
-    is_new = version == 0 and _value(connection, "SELECT count(*) FROM sqlite_master") == 0
-    if version != SCHEMA_VERSION and not is_new:
-        raise LedgerError(
-            f"{path}: written in version {version} of its format, and this riskd knows "
-            f"{SCHEMA_VERSION}; start the riskd that wrote it, or move it away"
-        )
-    newest = 0 if is_new else _value(connection, "SELECT coalesce(max(lsn), 0) FROM facts")
-    # NORMAL is what WAL needs to survive the death of the process. A commit waits for no fsync, but
-    # for the one in about a thousand that moves the log into the file.
-    connection.execute("PRAGMA journal_mode = WAL").fetchone()
-    connection.execute("PRAGMA synchronous = NORMAL")
-    if is_new:
-        connection.executescript(_CREATE)
-    return newest
-
-
-def _value(connection: sqlite3.Connection, query: str) -> int:
-    value = connection.execute(query).fetchone()[0]
-    assert isinstance(value, int), "each of these queries counts something"
-    return value
-
-
-_CREATE = f"""
-BEGIN IMMEDIATE;
-CREATE TABLE facts (
-    lsn INTEGER PRIMARY KEY,
-    at TEXT NOT NULL,
-    boot TEXT NOT NULL,
-    monotonic_s REAL NOT NULL,
-    tag TEXT NOT NULL,
-    body BLOB NOT NULL
-);
-PRAGMA user_version = {SCHEMA_VERSION};
-COMMIT;
-"""
+__all__ = ["JournalError", "Ledger", "Overtaken", "Projection", "restore"]

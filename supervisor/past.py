@@ -1,57 +1,114 @@
-"""What the facts of earlier runs mean for the tree that starts now.
+"""What the facts say about the tree that starts next: a projection of the supervision's facts.
 
-Pure. Killing riskd must not refill a budget, nor lift a hold. Stopping it in order is a person's
-act, and gives full budgets again; holds outlast that too.
+Killing riskd must not refill a budget, nor lift a hold. Stopping it in order is a person's act, and
+gives full budgets again; holds outlast that too.
 """
 
-from collections.abc import Iterable
 from datetime import datetime
+
+import msgspec
 
 from ..actors.messages import (
     ChildFailed,
     ChildHeld,
     ChildReleased,
     ChildRestarted,
+    DaemonStarted,
     DaemonStopped,
     Recorded,
 )
 from .tree import Past
 
+FAILURES_MAX = 10_000
+"""More than the budgets of a tree can count. Of more than these the newest are kept."""
 
-def fold(facts: Iterable[Recorded], *, boot: str, monotonic_s: float, now: datetime) -> Past:
-    """The holds, and the failures with their ages as of now."""
-    held: dict[tuple[str, str], None] = {}
-    failed: list[tuple[Recorded, ChildFailed]] = []
-    for recorded in facts:
+
+class Failure(msgspec.Struct, frozen=True, array_like=True):
+    """One failure that cost a tick, and when."""
+
+    supervisor: str
+    child: str
+    at: datetime
+    boot: str
+    monotonic_s: float
+
+
+class Remembered(msgspec.Struct, array_like=True):
+    """All of the projection's state, as a snapshot holds it."""
+
+    boot: str = ""
+    held: list[tuple[str, str]] = []
+    failures: list[Failure] = []
+
+
+class SupervisionHistory:
+    """The holds, and the failures that may still count."""
+
+    name = "supervision"
+    version = 1
+
+    def __init__(self) -> None:
+        self._state = Remembered()
+
+    def load(self, state: bytes | None) -> None:
+        """Go back to a dump, or to before the first fact."""
+        self._state = Remembered() if state is None else _decode(state)
+
+    def dump(self) -> bytes:
+        return msgspec.json.encode(self._state)
+
+    def apply(self, recorded: Recorded) -> None:
+        state = self._state
         match recorded.fact:
-            case ChildHeld(supervisor=supervisor, child=child):
-                held[supervisor, child] = None
-            case ChildReleased(supervisor=supervisor, child=child):
-                held.pop((supervisor, child), None)
             case ChildFailed() as fact:
-                failed.append((recorded, fact))
+                state.failures.append(
+                    Failure(
+                        fact.supervisor,
+                        fact.child,
+                        recorded.at,
+                        state.boot,
+                        recorded.monotonic_s,
+                    )
+                )
+                del state.failures[:-FAILURES_MAX]
             case ChildRestarted(supervisor=supervisor, child=child):
                 # A supervisor that its parent starts again has a full budget, as it had then.
                 path = f"{supervisor}/{child}"
-                failed = [pair for pair in failed if not _within(pair[1].supervisor, path)]
+                if any(_within(failure.supervisor, path) for failure in state.failures):
+                    kept = [f for f in state.failures if not _within(f.supervisor, path)]
+                    state.failures = kept
+            case ChildHeld(supervisor=supervisor, child=child):
+                if (supervisor, child) not in state.held:
+                    state.held.append((supervisor, child))
+            case ChildReleased(supervisor=supervisor, child=child):
+                if (supervisor, child) in state.held:
+                    state.held.remove((supervisor, child))
+            case DaemonStarted(boot=boot):
+                state.boot = boot
             case DaemonStopped():
-                failed.clear()
-    failures = tuple(
-        (fact.supervisor, fact.child, _age_s(recorded, boot, monotonic_s, now))
-        for recorded, fact in failed
-    )
-    return Past(held=frozenset(held), failures=failures)
+                state.failures.clear()
+
+    def past(self, *, boot: str, monotonic_s: float, now: datetime) -> Past:
+        """As a tree that starts now needs it: the failures with their ages."""
+        failures = tuple(
+            (failure.supervisor, failure.child, _age_s(failure, boot, monotonic_s, now))
+            for failure in self._state.failures
+        )
+        return Past(held=frozenset(self._state.held), failures=failures)
+
+
+_decode = msgspec.json.Decoder(Remembered).decode
 
 
 def _within(supervisor: str, path: str) -> bool:
     return supervisor == path or supervisor.startswith(path + "/")
 
 
-def _age_s(recorded: Recorded, boot: str, monotonic_s: float, now: datetime) -> float:
+def _age_s(failure: Failure, boot: str, monotonic_s: float, now: datetime) -> float:
     """How long ago. Across a reboot the wall clock tells, but never less than the time since boot.
 
     A wall clock that was set back would otherwise make the failure seem to lie in the future.
     """
-    if recorded.boot == boot:
-        return max(0.0, monotonic_s - recorded.monotonic_s)
-    return max(monotonic_s, (now - datetime.fromisoformat(recorded.at)).total_seconds())
+    if failure.boot == boot:
+        return max(0.0, monotonic_s - failure.monotonic_s)
+    return max(monotonic_s, (now - failure.at).total_seconds())

@@ -24,7 +24,7 @@ PURE = frozenset(
     {
         *("abc", "base64", "bisect", "collections", "contextlib", "datetime", "decimal", "enum"),
         *("fractions", "functools", "hashlib", "heapq", "hmac", "itertools", "math", "operator"),
-        *("re", "statistics", "types", "typing"),
+        *("re", "statistics", "struct", "types", "typing", "zlib"),
     }
 )
 """What a core may take from the standard library: the same in, the same out."""
@@ -44,6 +44,7 @@ class Area:
 VOCABULARY = ("actors.messages", "config.schema")
 CORES = (*VOCABULARY, "actors.core")
 PORTS = (*CORES, "actors.ports")
+JOURNAL_CORE = ("supervisor.journal.format", "supervisor.journal.recovery")
 TREE_CORE = tuple(f"supervisor.tree.{part}" for part in ("cells", "core", "spec", "state", "turn"))
 DATA = frozenset({"attrs", "msgspec"})
 SHELL = DATA | {"structlog", "trio"}
@@ -54,8 +55,10 @@ AREAS = (
     Area("the configuration", ("config",), ("config.schema",), DATA),
     Area("the pure cores", ("actors.core",), VOCABULARY, DATA, is_pure=True),
     Area("the tree's core", TREE_CORE, ("actors.messages",), DATA, is_pure=True),
+    Area("the journal's core", JOURNAL_CORE, (), DATA, is_pure=True),
     Area("the ports", ("actors.ports",), CORES, DATA),
     Area("the tree", ("supervisor.tree",), (*PORTS, *TREE_CORE), SHELL),
+    Area("the journal", ("supervisor.journal",), (*PORTS, *JOURNAL_CORE), DATA),
     Area("the actors' shells", ("actors",), (*PORTS, "supervisor.tree.spec"), SHELL),
     Area(
         "the adapters",
@@ -63,7 +66,12 @@ AREAS = (
         (*PORTS, "supervisor.tree.spec"),
         SHELL | {"aiohttp", "ccxt", "simplefix"},
     ),
-    Area("the supervisor's parts", ("supervisor",), (*PORTS, "config", "supervisor.tree"), SHELL),
+    Area(
+        "the supervisor's parts",
+        ("supervisor",),
+        (*PORTS, "config", "supervisor.journal", "supervisor.tree"),
+        SHELL,
+    ),
     Area(
         "the composition root",
         ("supervisor.cli", "supervisor.compose", "supervisor.daemon"),

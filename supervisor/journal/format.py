@@ -18,12 +18,13 @@ come. One that is full is cut behind its last frame. It holds facts of one boot 
     80  16  zeros
 
     frame, a multiple of 8 bytes
-     0   4  checksum    CRC-32 of all that follows, up to the end of the payload
+     0   4  checksum    CRC-32 of all that follows in the frame
      4   4  previous    the checksum of the frame before; of the header, for the first
      8   8  lsn
     16   4  length      of the payload, 1 to 1,048,576
-    20   4  unsafe      how many facts, this one included, were not known to be on the disk when it
-                        was written: `lsn - unsafe` had been made safe (2**32 - 1: at least so many)
+    20   2  unsafe      how many facts, this one included, were not known to be on the disk when it
+                        was written: `lsn - unsafe` had been made safe (65,535: at least so many)
+    22   2  more        how many frames of the same commit follow: all of a commit counts, or none
     24  ..  payload     one fact, as a line of `riskctl journal tail` without its newline
         ..  zeros       up to the next multiple of 8
 
@@ -49,12 +50,13 @@ HEADER_BYTES = 96
 FRAME_BYTES = 24
 PAYLOAD_BYTES_MAX = 1_048_576
 """A fact is a few hundred bytes. A length beyond this is damage, or a mistake worth stopping."""
-UNSAFE_MAX = 2**32 - 1
+UNSAFE_MAX = 2**16 - 1
+COMMIT_FACTS_MAX = 2**16
 NO_CHAIN = bytes(32)
 
 _HEADER = struct.Struct("<8sIIQQ32s16s16x")
-_BODY = struct.Struct("<IQII")
-_FRAME = struct.Struct("<IIQII")
+_BODY = struct.Struct("<IQIHH")
+_FRAME = struct.Struct("<IIQIHH")
 _PADDING = tuple(bytes(n) for n in range(8))
 
 
@@ -119,13 +121,16 @@ def decode_header(data: bytes) -> Header | HeaderFault:
     return header if header.encode() == raw else HeaderFault.CHECKSUM
 
 
-def encode_frame(payload: bytes, lsn: int, previous: int, safe_lsn: int) -> tuple[bytes, int]:
+def encode_frame(
+    payload: bytes, lsn: int, previous: int, safe_lsn: int, more: int = 0
+) -> tuple[bytes, int]:
     """One frame and its checksum. The payload has its bounds already."""
-    unsafe = min(lsn - safe_lsn, UNSAFE_MAX)
+    unsafe = lsn - safe_lsn
     length = len(payload)
-    body = _BODY.pack(previous, lsn, length, unsafe) + payload
+    body = _BODY.pack(previous, lsn, length, min(UNSAFE_MAX, unsafe), more)
+    body += payload + _PADDING[-length & 7]
     checksum = crc32(body)
-    return checksum.to_bytes(4, "little") + body + _PADDING[-length & 7], checksum
+    return checksum.to_bytes(4, "little") + body, checksum
 
 
 def framed_bytes(payload_bytes: int) -> int:
@@ -139,10 +144,10 @@ class FrameFault(enum.Enum):
     SHORT = "is cut off"
     LENGTH = "has an impossible length"
     CHECKSUM = "fails its checksum"
-    PADDING = "is not followed by zeros"
     ZEROS = "is not there: zeros, and other bytes behind them"
     CHAIN = "does not continue the one before"
     GAP = "has the wrong number"
+    UNFINISHED = "and others of its commit are not there"
 
 
 FITS_ELSEWHERE = frozenset({FrameFault.CHAIN, FrameFault.GAP})
@@ -153,16 +158,17 @@ FITS_ELSEWHERE = frozenset({FrameFault.CHAIN, FrameFault.GAP})
 class Frames:
     """The frames in `data` from `end` on, one after another, up to the first that is none.
 
-    `lsn`, `checksum` and `end` always belong to the last good frame: before the first, to what it
-    continues. When the iteration is over, `fault` says why; None is the proper end of the log.
+    `lsn`, `checksum` and `end` always belong to the last frame of a whole commit: before the first,
+    to what it continues. When the iteration is over, `fault` says why, and `reached` where; a fault
+    of None is the proper end of the log.
     """
 
     data: bytes
     end: int
     lsn: int
     checksum: int
-    unsafe: int = 0
-    fault: FrameFault | None = None
+    reached: int = attrs.field(default=0, init=False)
+    fault: FrameFault | None = attrs.field(default=None, init=False)
 
     @classmethod
     def of(cls, header: Header, data: bytes) -> "Frames":
@@ -170,46 +176,56 @@ class Frames:
         return cls(data, HEADER_BYTES, header.first - 1, header.checksum)
 
     def __iter__(self) -> Iterator[tuple[int, memoryview]]:
-        """Each LSN with its payload."""
-        data, view = self.data, memoryview(self.data)
-        size, unpack = len(data), _FRAME.unpack_from
-        while True:
-            start = self.end
-            if start + FRAME_BYTES > size:
-                break
-            checksum, previous, lsn, length, unsafe = unpack(data, start)
+        """Each LSN with its payload, commit by commit."""
+        data, view, unpack = self.data, memoryview(self.data), _FRAME.unpack_from
+        start, last, seed, last_start = (
+            self.end,
+            self.lsn,
+            self.checksum,
+            len(self.data) - FRAME_BYTES,
+        )
+        held: list[tuple[int, memoryview]] = []
+        while start <= last_start:
+            checksum, previous, lsn, length, _, more = unpack(data, start)
             stop = start + FRAME_BYTES + length
             end = stop + (-length & 7)
-            if length == 0 or length > PAYLOAD_BYTES_MAX or end > size:
+            if not 0 < length <= PAYLOAD_BYTES_MAX or end > len(data):
                 break
-            if crc32(view[start + 4 : stop]) != checksum:
+            if crc32(view[start + 4 : end]) != checksum:
                 break
-            if previous != self.checksum or lsn != self.lsn + 1:
+            if previous != seed or lsn != last + 1:
                 break
-            if end != stop and any(view[stop:end]):
-                break
-            self.end, self.lsn, self.checksum, self.unsafe = end, lsn, checksum, unsafe
-            yield lsn, view[start + FRAME_BYTES : stop]
-        self.fault = self._fault(start)
+            payload = view[start + FRAME_BYTES : stop]
+            start, last, seed = end, lsn, checksum
+            if more:
+                held.append((lsn, payload))
+                continue
+            self.end, self.lsn, self.checksum = end, lsn, checksum
+            if held:
+                yield from held
+                held = []
+            yield lsn, payload
+        self.reached = start
+        self.fault = self._fault(start, last)
+        if held and self.fault is None:
+            self.fault = FrameFault.UNFINISHED
 
-    def _fault(self, start: int) -> FrameFault | None:
+    def _fault(self, start: int, last: int) -> FrameFault | None:
         """Why the walk ended there. The same conditions, told apart."""
         data = self.data
         if not data[start : start + 8].strip(b"\0"):
             return FrameFault.ZEROS if data[start:].strip(b"\0") else None
         if start + FRAME_BYTES > len(data):
             return FrameFault.SHORT
-        checksum, previous, lsn, length, _ = _FRAME.unpack_from(data, start)
+        checksum, _, lsn, length, _, _ = _FRAME.unpack_from(data, start)
         if not 0 < length <= PAYLOAD_BYTES_MAX:
             return FrameFault.LENGTH
-        stop = start + FRAME_BYTES + length
-        if stop + (-length & 7) > len(data):
+        end = start + framed_bytes(length)
+        if end > len(data):
             return FrameFault.SHORT
-        if crc32(data[start + 4 : stop]) != checksum:
+        if crc32(data[start + 4 : end]) != checksum:
             return FrameFault.CHECKSUM
-        if lsn != self.lsn + 1:
-            return FrameFault.GAP
-        return FrameFault.CHAIN if previous != self.checksum else FrameFault.PADDING
+        return FrameFault.GAP if lsn != last + 1 else FrameFault.CHAIN
 
 
 @attrs.frozen
@@ -220,17 +236,16 @@ class Debris:
     safe_lsn: int
 
 
-def debris(data: bytes, after: int) -> Iterator[Debris]:
-    """Every whole frame that begins behind the offset `after`, whatever lies between.
+def debris(data: bytes, begin: int) -> Iterator[Debris]:
+    """Every whole frame from the offset `begin` on, whatever lies between.
 
     Payloads are text, so that no payload can hold what looks like a frame.
     """
-    end = len(data.rstrip(b"\0")) + 8
     view = memoryview(data)
-    for start in range(after + 8, min(end, len(data)) - FRAME_BYTES, 8):
-        checksum, _, lsn, length, unsafe = _FRAME.unpack_from(data, start)
-        stop = start + FRAME_BYTES + length
-        if not 0 < length <= PAYLOAD_BYTES_MAX or stop > len(data):
+    for start in range(begin, len(data.rstrip(b"\0")) - FRAME_BYTES, 8):
+        checksum, _, lsn, length, unsafe, _ = _FRAME.unpack_from(data, start)
+        end = start + framed_bytes(length)
+        if not 0 < length <= PAYLOAD_BYTES_MAX or end > len(data):
             continue
-        if crc32(view[start + 4 : stop]) == checksum:
+        if crc32(view[start + 4 : end]) == checksum:
             yield Debris(lsn, lsn - unsafe if unsafe < UNSAFE_MAX else 0)

@@ -36,7 +36,7 @@ def _nobody(_path: str, _stack: Sequence[str]) -> None:
 class Ports:
     """The outside of a tree. A nested supervisor takes its parent's."""
 
-    record: Callable[[Fact], None] = _log
+    record: Callable[[Fact], object] = _log
     chance: Callable[[], float] = random.SystemRandom().random
     stuck: Callable[[str, Sequence[str]], None] = _nobody
     past: Past = attrs.field(factory=Past)

@@ -16,7 +16,9 @@ from trio.testing import wait_all_tasks_blocked
 from ...actors.messages import Fact
 from ...actors.ports import Record
 from ...adapters.clock import SystemClock
-from ...supervisor.ledger import open_ledger
+from ...adapters.disk import SystemDisk
+from ...supervisor.past import SupervisionHistory
+from ...supervisor.recall import open_ledger
 from ...supervisor.tree import ChildSpec, Ports, Supervisor
 from .results import MS, Result, at_most, in_turn_async, latency
 
@@ -103,7 +105,9 @@ def measure(n: int) -> list[Result]:
     results = [_among(siblings, n, ignore, "facts dropped") for siblings in SIBLINGS]
     with (
         tempfile.TemporaryDirectory(prefix="riskd-") as place,
-        open_ledger(Path(place), SystemClock()) as ledger,
+        open_ledger(
+            SystemDisk(), Path(place), SystemClock(), [SupervisionHistory()]
+        ) as ledger,
     ):
         results.append(_among(20, n, ledger.commit, "facts on disk"))
     return results

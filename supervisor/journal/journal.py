@@ -1,0 +1,330 @@
+"""The writer: numbered payloads into segments, in the kernel at once, on the disk when asked.
+
+`append` makes one system call and waits for nothing but the kernel's copy. What has to wait for
+the disk is a value, `Sync`, which somebody runs off the loop and hands back: one of them serves
+all who wait (see the ledger's group commit).
+
+A new segment is made while the one in use still has half its room, so that going over to it is a
+header and a name. Its header may reach the disk after its first frames; nothing in it is called
+safe before both, and the directory, are synced. That, and not an fsync in the path of an order, is
+what `recovery` counts on.
+
+What happens when it can't: a write or sync that fails is the last one, and every later call raises
+the same JournalFailed. When the disk is full the descriptor is still good: what tightens may then
+use the last RESERVE_BYTES of the segment, so that a halt can always be written.
+"""
+
+import contextlib
+import errno
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from ...actors.ports import Disk, File
+from .errors import FactTooLarge, JournalFailed
+from .files import BESIDE, PREPARED, names_in, segment_name
+from .format import (
+    COMMIT_FACTS_MAX,
+    HEADER_BYTES,
+    NO_CHAIN,
+    PAYLOAD_BYTES_MAX,
+    Header,
+    encode_frame,
+    framed_bytes,
+)
+from .opening import End, Survey
+
+RESERVE_BYTES = 65_536
+"""Room for some hundred facts: a halt, what the enforcer does about it, and the end."""
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+@attrs.frozen
+class Sync:
+    """One trip to the disk. Run it off the loop, then give it to `Journal.synced`."""
+
+    lsn: int
+    """Everything up to here is safe when it has run."""
+    _sealed: tuple[tuple[File, int], ...]
+    _file: File
+    _directory: tuple[Disk, Path] | None
+
+    def run(self) -> None:
+        """Raises OSError: then nothing is known of what is on the disk."""
+        for file, end in self._sealed:
+            file.resize(end)
+            file.sync()
+        self._file.sync()
+        if self._directory is not None:
+            disk, path = self._directory
+            disk.sync_directory(path)
+        if not self._file.is_named():
+            raise FileNotFoundError(errno.ENOENT, "it was moved or deleted while riskd ran")
+
+
+@attrs.define(eq=False)
+class Journal:
+    """The one writer of a directory. Open it with `open_journal`."""
+
+    disk: Disk
+    directory: Path
+    boot: bytes
+    segment_bytes: int
+    lsn: int
+    """Of the newest fact; 0 before the first."""
+    safe_lsn: int
+    """Everything up to here survives a power cut."""
+    _file: File
+    _first: int
+    _offset: int
+    _checksum: int
+    _digest: "hashlib._Hash"
+    _next: File | None = attrs.field(default=None, init=False)
+    _sealed: list[tuple[File, int]] = attrs.field(factory=list, init=False)
+    _is_new_name: bool = attrs.field(default=False, init=False)
+    _failure: JournalFailed | None = attrs.field(default=None, init=False)
+    _is_full: bool = attrs.field(default=False, init=False)
+
+    @property
+    def failure(self) -> JournalFailed | None:
+        """Why nothing more is written. It never goes away again."""
+        return self._failure
+
+    @property
+    def path(self) -> Path:
+        """The segment in use."""
+        return self._file.path
+
+    @property
+    def first_lsn(self) -> int:
+        """Of the segment in use."""
+        return self._first
+
+    @property
+    def checksum(self) -> int:
+        """Of the newest frame."""
+        return self._checksum
+
+    @property
+    def head(self) -> str:
+        """The SHA-256 that the next segment would carry. It changes with everything before it."""
+        return self._digest.hexdigest()
+
+    # --- writing
+
+    def append(self, payloads: Sequence[bytes], *, reserved: bool = False) -> int:
+        """Write the facts of one commit; the LSN of the last. WHEN IT RETURNS a killed process
+        loses none of them, and until then it has all of them or none.
+
+        `reserved`: they may use the room that is kept for what tightens.
+        """
+        if self._failure is not None and not (self._is_full and reserved):
+            raise self._failure
+        need = 0
+        for payload in payloads:
+            length = len(payload)
+            if length > PAYLOAD_BYTES_MAX:
+                raise FactTooLarge(f"a fact of {length} bytes; {PAYLOAD_BYTES_MAX} are the most")
+            need += framed_bytes(length)
+        if self._offset + need > self.segment_bytes - RESERVE_BYTES:
+            self._find_room(need, reserved=reserved, facts=len(payloads))
+        lsn, checksum, safe_lsn = self.lsn, self._checksum, self.safe_lsn
+        more = len(payloads)
+        data = b""
+        for payload in payloads:
+            lsn += 1
+            more -= 1
+            frame, checksum = encode_frame(payload, lsn, checksum, safe_lsn, more)
+            data = data + frame if data else frame
+        try:
+            self._file.write(self._offset, data)
+        except OSError as error:
+            raise self.fail("a fact could not be written", error) from error
+        self._digest.update(data)
+        self.lsn, self._checksum = lsn, checksum
+        self._offset += need
+        return lsn
+
+    def fail(self, what: str, error: OSError) -> JournalFailed:
+        """Latch a failure: the first one stays, whatever comes after."""
+        if self._failure is None:
+            self._failure = JournalFailed(
+                f"{self.path}: {what}: {error.strerror or error}; nothing more is written: see to "
+                f"the disk, then start riskd again"
+            )
+            self._is_full = error.errno in _FULL
+        return self._failure
+
+    def _find_room(self, need: int, *, reserved: bool, facts: int) -> None:
+        """Go over to the next segment. Without one, what tightens takes from the reserve."""
+        if facts > COMMIT_FACTS_MAX or HEADER_BYTES + need > self.segment_bytes - RESERVE_BYTES:
+            raise FactTooLarge(f"a commit of {facts} facts and {need} bytes fits in no segment")
+        fits = reserved and self._offset + need <= self.segment_bytes
+        if self._is_full and fits:
+            return
+        try:
+            self._roll()
+        except OSError as error:
+            failure = self.fail("no further segment could be made", error)
+            if not (self._is_full and fits):
+                raise failure from error
+
+    def _roll(self) -> None:
+        header = Header(
+            first=self.lsn + 1, before=self._first, chain=self._digest.digest(), boot=self.boot
+        )
+        prepared, self._next = self._next or self.prepare(), None
+        file = _begin(self.disk, prepared, self.directory, header)
+        self._sealed.append((self._file, self._offset))
+        self._file, self._first, self._offset = file, header.first, HEADER_BYTES
+        self._checksum = header.checksum
+        self._digest = hashlib.sha256(header.encode())
+        self._is_new_name = True
+
+    # --- the next segment
+
+    @property
+    def wants_next(self) -> bool:
+        """Half of the segment is written, and the next has no room on the disk yet."""
+        return self._next is None and self._offset * 2 > self.segment_bytes
+
+    def prepare(self) -> File:
+        """Make the file that the next segment will be. It may take long: run it off the loop."""
+        return _prepare(self.disk, self.directory, self.segment_bytes)
+
+    def prepared(self, file: File) -> None:
+        """Hand over what `prepare` made. If a segment was needed meanwhile it has its own."""
+        if self._next is None and self.wants_next:
+            self._next = file
+        else:
+            file.close()
+
+    # --- the disk
+
+    @property
+    def is_safe(self) -> bool:
+        return self.safe_lsn == self.lsn
+
+    def sync(self) -> Sync:
+        """What makes everything that is written now safe."""
+        directory = (self.disk, self.directory) if self._is_new_name else None
+        return Sync(self.lsn, tuple(self._sealed), self._file, directory)
+
+    def synced(self, sync: Sync) -> None:
+        """It has run, and raised nothing."""
+        self.safe_lsn = max(self.safe_lsn, sync.lsn)
+        for file, _ in sync._sealed:  # noqa: SLF001 - a Sync is the other half of this class
+            file.close()
+        self._sealed = [pair for pair in self._sealed if pair not in sync._sealed]  # noqa: SLF001
+        if sync._file is self._file:  # noqa: SLF001
+            self._is_new_name = False
+
+    def close(self) -> None:
+        """Let go of the files. What is not safe yet is in the kernel, and stays there."""
+        for file in (self._file, self._next, *(pair[0] for pair in self._sealed)):
+            if file is not None:
+                with contextlib.suppress(OSError):
+                    file.close()
+
+
+def _prepare(disk: Disk, directory: Path, segment_bytes: int) -> File:
+    path = directory / PREPARED
+    with contextlib.suppress(FileNotFoundError):
+        disk.remove(path)
+    file = disk.create(path, segment_bytes)
+    try:
+        file.sync()
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _begin(disk: Disk, prepared: File, directory: Path, header: Header) -> File:
+    """Write the header, then give the file its name: no kill leaves a name without a header."""
+    try:
+        prepared.write(0, header.encode())
+        disk.rename(directory / PREPARED, directory / segment_name(header.first))
+    except OSError:
+        prepared.close()
+        raise
+    return prepared
+
+
+def open_journal(survey: Survey, segment_bytes: int) -> Journal:
+    """Go on where the walk of a survey ended. What was torn off is repaired already.
+
+    WHEN IT RETURNS everything in the journal is safe on the disk. Raises OSError.
+    """
+    disk, directory, end = survey.disk, survey.directory, survey.end
+    assert end is not None, "the facts were walked to their end"
+    for name in names_in(disk, directory):
+        if name == PREPARED or name.endswith(BESIDE):
+            disk.remove(directory / name)
+    if end.segment is None:
+        return _first(survey, segment_bytes)
+    header = end.segment.header
+    assert isinstance(header, Header), "the walk ended in it"
+    journal = _resume(survey, end, header, segment_bytes)
+    try:
+        if header.boot != survey.boot:
+            # A segment holds the facts of one boot: `recovery` tells by that what a kill can't do.
+            journal._roll()  # noqa: SLF001 - the last step of making one
+        sync = journal.sync()
+        sync.run()
+        disk.sync_directory(directory)
+    except OSError:
+        journal.close()
+        raise
+    journal.synced(sync)
+    return journal
+
+
+def _resume(survey: Survey, end: End, header: Header, segment_bytes: int) -> Journal:
+    assert end.segment is not None, "there is a segment to go on with"
+    file = survey.disk.open(end.segment.path, writable=True)
+    try:
+        if file.size() < segment_bytes:
+            file.resize(segment_bytes)
+    except OSError:
+        file.close()
+        raise
+    return Journal(
+        disk=survey.disk,
+        directory=survey.directory,
+        boot=survey.boot,
+        segment_bytes=segment_bytes,
+        lsn=end.lsn,
+        safe_lsn=0,
+        file=file,
+        first=header.first,
+        offset=end.offset,
+        checksum=end.checksum,
+        digest=end.digest,
+    )
+
+
+def _first(survey: Survey, segment_bytes: int) -> Journal:
+    """The first segment of all. Its header is on the disk before it has its name."""
+    disk, directory = survey.disk, survey.directory
+    header = Header(first=1, before=0, chain=NO_CHAIN, boot=survey.boot)
+    prepared = _prepare(disk, directory, segment_bytes)
+    prepared.write(0, header.encode())
+    prepared.sync()
+    file = _begin(disk, prepared, directory, header)
+    disk.sync_directory(directory)
+    return Journal(
+        disk=disk,
+        directory=directory,
+        boot=survey.boot,
+        segment_bytes=segment_bytes,
+        lsn=0,
+        safe_lsn=0,
+        file=file,
+        first=1,
+        offset=HEADER_BYTES,
+        checksum=header.checksum,
+        digest=hashlib.sha256(header.encode()),
+    )

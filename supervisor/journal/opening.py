@@ -1,0 +1,299 @@
+"""Reading a journal from its first needed fact to its end, and finding out what is wrong with it.
+
+`survey` looks at names and headers; `Survey.facts` then walks the frames, one segment in memory at
+a time. Neither changes anything on the disk. When the walk is over the survey knows where the log
+ends and what has to be repaired; `repair` does that, and keeps the evidence.
+
+A segment that no fact is needed of is still checked whole, against the SHA-256 that the next one
+carries: that costs a hundredth of what its facts would, and rot is found before the need is.
+"""
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import attrs
+
+from ...actors.ports import Disk
+from .errors import JournalDamaged, JournalError
+from .files import (
+    ARCHIVE,
+    archived_firsts,
+    archived_name,
+    names_in,
+    read_whole,
+    segment_firsts,
+    segment_name,
+)
+from .format import (
+    HEADER_BYTES,
+    VERSION,
+    Debris,
+    Frames,
+    Header,
+    HeaderFault,
+    boot_mark,
+    debris,
+    decode_header,
+    version_of,
+)
+from .recovery import Judgement, judge_frame, judge_header
+from .snapshots import Snapshot, SnapshotUnusable, snapshot_lsns
+
+VERIFY = (
+    "look at it with `riskctl journal verify`, then restore the journal from a copy, or give up"
+)
+REMEDY = f"{VERIFY} what is behind the damage with `riskctl journal repair`"
+RESTORE = "restore it from a copy"
+
+
+@attrs.frozen
+class Segment:
+    """A file of the journal: live, or archived."""
+
+    first: int
+    path: Path
+    header: Header | HeaderFault
+    is_archived: bool = False
+
+
+@attrs.frozen
+class Repair:
+    """What was cut off at a start, and where it is kept."""
+
+    path: Path
+    lsn: int
+    offset: int
+    lost_bytes: int
+    judgement: Judgement
+    evidence: tuple[str, ...] = ()
+
+
+@attrs.frozen
+class End:
+    """Where the log ends: behind which fact, in which file."""
+
+    lsn: int
+    offset: int
+    checksum: int
+    segment: Segment | None
+    digest: "hashlib._Hash" = attrs.field(repr=False, factory=hashlib.sha256)
+    """Of the segment up to its end. It goes on from here."""
+
+
+@attrs.define(eq=False)
+class Survey:
+    """What was found. Walk it once with `facts`, then ask for `end` and `cut`."""
+
+    disk: Disk
+    directory: Path
+    boot: bytes
+    segments: tuple[Segment, ...]
+    snapshots: tuple[int, ...]
+    """The LSNs of the snapshots, newest first; not yet read."""
+    end: End | None = attrs.field(default=None, init=False)
+    """None until the walk is over."""
+    cut: Repair | None = attrs.field(default=None, init=False)
+    """What has to be cut off before the journal can go on."""
+
+    @property
+    def oldest_lsn(self) -> int:
+        """The first fact that is still there."""
+        return self.segments[0].first if self.segments else 1
+
+    def facts(
+        self, after: Snapshot | None = None, *, check_all: bool = False
+    ) -> Iterator[tuple[int, memoryview]]:
+        """The facts behind a snapshot, or all, in order. `check_all`: walk every frame, not only
+        those that are needed.
+
+        Raises JournalDamaged where the journal is, and changes nothing. Raises SnapshotUnusable
+        before the first fact when the snapshot is of another history."""
+        begin = 0 if after is None else after.lsn
+        if begin + 1 < self.oldest_lsn:
+            raise JournalError(
+                f"{self.directory}: the facts before {self.oldest_lsn} are gone and fact "
+                f"{begin + 1} is needed; {RESTORE}, with its snapshots"
+            )
+        end = End(0, 0, 0, None)
+        for index, segment in enumerate(self.segments):
+            header = segment.header
+            data = self._read(segment)
+            if isinstance(header, HeaderFault):
+                self._judge_header(index, header, data)
+                break
+            self._link(index, header, end.digest.digest())
+            whole = None if check_all else self._known_good(index, data, begin)
+            if whole is not None:
+                end = whole
+                continue
+            frames = Frames.of(header, data)
+            for lsn, payload in frames:
+                if lsn > begin:
+                    yield lsn, payload
+                elif after is not None and lsn == begin and frames.checksum != after.frame:
+                    raise SnapshotUnusable(f"snapshot {begin} is of another journal")
+            digest = hashlib.sha256(memoryview(data)[: frames.end])
+            end = End(frames.lsn, frames.end, frames.checksum, segment, digest)
+            if self._judge(index, frames):
+                break
+        self._finish(end, begin)
+
+    def _known_good(self, index: int, data: bytes, begin: int) -> End | None:
+        """The end of a segment of which no fact is needed and which is as the next one says."""
+        if index + 1 == len(self.segments):
+            return None
+        segment, following = self.segments[index : index + 2]
+        last, chain = following.first - 1, following.header
+        if last >= begin or not isinstance(chain, Header):
+            return None
+        digest = hashlib.sha256(data)
+        if digest.digest() != chain.chain:
+            return None
+        return End(last, len(data), 0, segment, digest)
+
+    # --- one segment
+
+    def _read(self, segment: Segment) -> bytes:
+        try:
+            data = read_whole(self.disk, segment.path)
+            return gzip.decompress(data) if segment.is_archived else data
+        except (OSError, EOFError, zlib.error) as error:
+            raise JournalDamaged(
+                segment.path, f"can't be read: {error}", RESTORE, offset=0, lsn=segment.first
+            ) from error
+
+    def _link(self, index: int, header: Header, digest: bytes) -> None:
+        """Does this segment continue the one before? The frames say so too; this says it earlier,
+        and of segments whose frames nobody has read."""
+        segment = self.segments[index]
+        if header.first != segment.first:
+            raise JournalDamaged(
+                segment.path,
+                f"its header says that it begins with fact {header.first}",
+                "give it its name back, or " + RESTORE,
+                offset=16,
+                lsn=segment.first,
+            )
+        before = self.segments[index - 1].first if index else header.before
+        if header.before != before:
+            raise JournalDamaged(
+                self.directory / segment_name(header.before),
+                f"this segment is missing, between {segment_name(before)} and {segment.path.name}",
+                RESTORE,
+                offset=0,
+                lsn=header.before,
+            )
+        if index and header.chain != digest:
+            raise JournalDamaged(
+                segment.path,
+                f"it does not continue {segment_name(before)}: one of them was rewritten",
+                REMEDY,
+                offset=32,
+                lsn=segment.first,
+            )
+
+    def _judge_header(self, index: int, fault: HeaderFault, data: bytes) -> None:
+        segment = self.segments[index]
+        if fault is HeaderFault.VERSION:
+            raise JournalError(
+                f"{segment.path}: at byte 8: written in version {version_of(data)} of the "
+                f"journal's format, and this riskd reads version {VERSION}; start the riskd that "
+                f"wrote it, or move the journal away"
+            )
+        judgement = judge_header(
+            fault,
+            segment.first,
+            [*debris(data, HEADER_BYTES), *self._debris_behind(index)],
+            began=bool(data[HEADER_BYTES:].strip(b"\0")) or index + 1 < len(self.segments),
+            is_only=index == 0,
+            rebooted=self._rebooted(index - 1),
+        )
+        if judgement is Judgement.DAMAGED:
+            raise JournalDamaged(
+                segment.path, f"its header {fault.value}", REMEDY, offset=0, lsn=segment.first
+            )
+        self.cut = Repair(segment.path, segment.first, 0, len(data), judgement)
+
+    def _judge(self, index: int, frames: Frames) -> bool:
+        """Is this where the journal ends? Raises JournalDamaged when it may not be."""
+        segment, data, missing = self.segments[index], frames.data, frames.lsn + 1
+        following = self.segments[index + 1 :]
+        if frames.fault is None and following and following[0].first == missing:
+            return False
+        behind = [*debris(data, frames.reached), *self._debris_behind(index)]
+        judgement = judge_frame(frames.fault, missing, behind, rebooted=self._rebooted(index))
+        if following and judgement in (Judgement.END, Judgement.TORN):
+            judgement = Judgement.LOST if self._rebooted(index) else Judgement.DAMAGED
+        if judgement is Judgement.DAMAGED:
+            raise JournalDamaged(
+                segment.path, self._what(index, frames), REMEDY, offset=frames.end, lsn=missing
+            )
+        if judgement is not Judgement.END:
+            lost = len(data[frames.end :].rstrip(b"\0"))
+            self.cut = Repair(segment.path, missing, frames.end, lost, judgement)
+        return True
+
+    def _what(self, index: int, frames: Frames) -> str:
+        if frames.fault is None:
+            return f"the segment ends, and {self.segments[index + 1].path.name} comes next"
+        return f"the frame {frames.fault.value}, and there are whole ones behind it"
+
+    def _debris_behind(self, index: int) -> Iterator[Debris]:
+        for segment in self.segments[index + 1 :]:
+            yield from debris(self._read(segment), HEADER_BYTES)
+
+    def _rebooted(self, index: int) -> bool:
+        """Was everything from this segment on written in an earlier boot of the machine?"""
+        headers = [segment.header for segment in self.segments[max(index, 0) :]]
+        return all(not isinstance(h, Header) or h.boot != self.boot for h in headers)
+
+    # --- the end
+
+    def _finish(self, end: End, begin: int) -> None:
+        newest = max(begin, *self.snapshots, 0)
+        if end.lsn < newest:
+            raise JournalError(
+                f"{self.directory}: the log ends at fact {end.lsn}, and there is a snapshot of "
+                f"fact {newest}: the last segments are missing; {RESTORE}"
+            )
+        self.end = end
+
+
+def survey(disk: Disk, directory: Path, boot: str, *, archived: bool = False) -> Survey:
+    """What is there. `archived`: with the segments that were put away."""
+    names = names_in(disk, directory)
+    live = [
+        _segment(disk, first, directory / segment_name(first)) for first in segment_firsts(names)
+    ]
+    old: list[Segment] = []
+    if archived:
+        place = directory / ARCHIVE
+        firsts = archived_firsts(names_in(disk, place))
+        # A crash between the two steps of archiving leaves a segment in both places.
+        taken = {segment.first for segment in live}
+        old = [_archived(disk, f, place / archived_name(f)) for f in firsts if f not in taken]
+    return Survey(disk, directory, boot_mark(boot), (*old, *live), tuple(snapshot_lsns(names)))
+
+
+def _segment(disk: Disk, first: int, path: Path) -> Segment:
+    try:
+        file = disk.open(path)
+        try:
+            return Segment(first, path, decode_header(file.read(0, HEADER_BYTES)))
+        finally:
+            file.close()
+    except OSError as error:
+        raise JournalError(f"{path}: {error.strerror or error}; {RESTORE}") from error
+
+
+def _archived(disk: Disk, first: int, path: Path) -> Segment:
+    try:
+        header = decode_header(gzip.decompress(read_whole(disk, path))[:HEADER_BYTES])
+    except (OSError, EOFError, zlib.error) as error:
+        raise JournalDamaged(
+            path, f"can't be read: {error}", RESTORE, offset=0, lsn=first
+        ) from error
+    return Segment(first, path, header, is_archived=True)

@@ -1,0 +1,66 @@
+"""Cutting off what can't be read, and keeping every byte of it beside the journal.
+
+The steps are ordered so that a crash between any two of them leaves a journal that the next start
+repairs in the same way: first the evidence, then the segments behind the cut, newest first, then
+the cut.
+"""
+
+import contextlib
+from pathlib import Path
+
+import attrs
+
+from ...actors.ports import Disk
+from .errors import JournalDamaged
+from .files import evidence_path, read_whole, write_beside
+from .format import HEADER_BYTES
+from .opening import Repair, Survey
+from .recovery import Judgement
+from .snapshots import snapshot_name
+
+
+def repair(survey: Survey) -> Repair | None:
+    """Do what the walk of the survey found necessary. None: nothing was. Raises OSError.
+
+    WHEN IT RETURNS the cut is on the disk.
+    """
+    cut = survey.cut
+    if cut is None:
+        return None
+    disk = survey.disk
+    behind = [
+        segment.path
+        for segment in reversed(survey.segments)
+        if segment.first > cut.lsn or (segment.path == cut.path and cut.offset == 0)
+    ]
+    newer = [survey.directory / snapshot_name(lsn) for lsn in survey.snapshots if lsn >= cut.lsn]
+    evidence = [_moved(disk, path) for path in (*newer, *behind)]
+    if cut.offset:
+        evidence.append(_cut(disk, cut.path, cut.offset))
+    disk.sync_directory(survey.directory)
+    return attrs.evolve(cut, evidence=tuple(sorted(path.name for path in evidence)))
+
+
+def give_up(survey: Survey, damage: JournalDamaged) -> None:
+    """Make the damage a cut: somebody has decided to go on without what lies behind it."""
+    offset = damage.offset if damage.offset > HEADER_BYTES else 0
+    survey.cut = Repair(damage.path, damage.lsn, offset, 0, Judgement.DAMAGED)
+
+
+def _moved(disk: Disk, path: Path) -> Path:
+    evidence = evidence_path(disk, path)
+    disk.rename(path, evidence)
+    return evidence
+
+
+def _cut(disk: Disk, path: Path, offset: int) -> Path:
+    evidence = evidence_path(disk, path)
+    write_beside(disk, evidence, read_whole(disk, path))
+    file = disk.open(path, writable=True)
+    try:
+        file.resize(offset)
+        file.sync()
+    finally:
+        with contextlib.suppress(OSError):
+            file.close()
+    return evidence

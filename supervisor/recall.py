@@ -1,0 +1,184 @@
+"""Remembering: from what lies in the state directory to a ledger that knows it.
+
+The lock, the newest snapshot that can be used, the facts behind it, each applied and none decided
+again; then the repair of what a crash has left, and a fact that says so. Until the last step
+nothing on the disk is changed, so that a refusal leaves everything as it was.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import attrs
+import msgspec
+
+from ..actors.messages import JournalRepaired, Recorded, SnapshotSkipped
+from ..actors.ports import Clock, Disk, Held, Lock
+from .journal import (
+    DirectoryUnusable,
+    Journal,
+    JournalError,
+    JournalHeld,
+    Judgement,
+    Repair,
+    Snapshot,
+    SnapshotUnusable,
+    Survey,
+    open_journal,
+    repair,
+    survey,
+)
+from .journal.snapshots import load
+from .ledger import Ledger, Projection, restore
+
+MIB = 1_048_576
+JOURNAL = "journal"
+HOW = {Judgement.TORN: "torn", Judgement.LOST: "lost", Judgement.DAMAGED: "given_up"}
+
+
+@attrs.define(eq=False)
+class Remembered:
+    """What a start found, and what it had to leave out."""
+
+    survey: Survey
+    snapshot: Snapshot | None
+    skipped: tuple[SnapshotSkipped, ...] = ()
+
+
+@contextlib.contextmanager
+def open_ledger(
+    disk: Disk,
+    state_dir: Path,
+    clock: Clock,
+    projections: Sequence[Projection],
+    *,
+    segment_bytes: int = 16 * MIB,
+    durability: str = "process",
+) -> Iterator[Ledger]:
+    """The ledger of a state directory, for as long as it is needed. Raises JournalError or
+    JournalHeld, each with one line that says what to do."""
+    directory = state_dir / JOURNAL
+    with contextlib.ExitStack() as held:
+        try:
+            disk.make_directory(directory)
+            lock = _lock(disk, state_dir)
+            held.callback(lock.release)
+        except OSError as error:
+            raise DirectoryUnusable(
+                f"{error.filename or directory}: {error.strerror or error}; choose a directory "
+                f"that this user may write, with --state-dir or riskd.state_dir"
+            ) from error
+        remembered = recall(disk, directory, clock.boot(), projections)
+        journal, repaired = _resumed(remembered, segment_bytes)
+        ledger = Ledger(
+            journal=journal,
+            projections=tuple(projections),
+            durability=durability,
+            clock=clock,
+            snapshot_lsn=0 if remembered.snapshot is None else remembered.snapshot.lsn,
+        )
+        held.callback(ledger.close)
+        for fact in remembered.skipped:
+            ledger.commit(fact)
+        if repaired is not None:
+            ledger.commit(repaired_fact(repaired))
+        yield ledger
+
+
+def _lock(disk: Disk, state_dir: Path) -> Lock:
+    try:
+        return disk.lock(state_dir / "lock", str(os.getpid()))
+    except Held as held:
+        who = f"process {held.holder}" if held.holder else "another process"
+        raise JournalHeld(
+            f"{state_dir}: {who} keeps its state there; stop it, or choose another --state-dir"
+        ) from None
+
+
+def recall(disk: Disk, directory: Path, boot: str, projections: Sequence[Projection]) -> Remembered:
+    """Bring the projections up to the last fact. Changes nothing on the disk."""
+    found = _survey(disk, directory, boot, archived=False)
+    skipped: list[SnapshotSkipped] = []
+    for lsn in found.snapshots:
+        try:
+            snapshot = load(disk, directory, lsn)
+            _replay(found, snapshot, projections)
+        except SnapshotUnusable as error:
+            skipped.append(SnapshotSkipped(snapshot_lsn=lsn, reason=str(error)))
+        else:
+            return Remembered(found, snapshot, tuple(skipped))
+    found = _survey(disk, directory, boot, archived=True)
+    _replay(found, None, projections)
+    return Remembered(found, None, tuple(skipped))
+
+
+def _survey(disk: Disk, directory: Path, boot: str, *, archived: bool) -> Survey:
+    try:
+        return survey(disk, directory, boot, archived=archived)
+    except OSError as error:
+        raise DirectoryUnusable(
+            f"{error.filename or directory}: {error.strerror or error}; give this user access to "
+            f"it, or choose another --state-dir"
+        ) from error
+
+
+def _replay(found: Survey, snapshot: Snapshot | None, projections: Sequence[Projection]) -> None:
+    """Apply and nothing else: what was decided is not decided again."""
+    try:
+        restore(projections, snapshot)
+    except ValueError as error:
+        raise SnapshotUnusable(str(error)) from error
+    decode = msgspec.json.Decoder(Recorded).decode
+    for lsn, payload in found.facts(snapshot):
+        try:
+            recorded = decode(payload)
+        except ValueError as error:
+            raise JournalError(unreadable(found.directory, lsn, bytes(payload), error)) from error
+        for projection in projections:
+            projection.apply(recorded)
+
+
+def unreadable(directory: Path, lsn: int, payload: bytes, error: ValueError) -> str:
+    """One line about a fact that this version can't read."""
+    try:
+        tag = msgspec.json.decode(payload, type=_Tagged).fact.type
+        what = f"{tag!r}: {error}"
+    except ValueError:
+        what = str(error)
+    return (
+        f"{directory}: fact {lsn}, {what}; another version of riskd wrote it: start that one, or a "
+        f"newer one"
+    )
+
+
+class _Tag(msgspec.Struct):
+    type: str
+
+
+class _Tagged(msgspec.Struct):
+    fact: _Tag
+
+
+def _resumed(remembered: Remembered, segment_bytes: int) -> tuple[Journal, Repair | None]:
+    found = remembered.survey
+    try:
+        repaired = repair(found)
+        return open_journal(found, segment_bytes), repaired
+    except OSError as error:
+        raise JournalError(
+            f"{error.filename or found.directory}: {error.strerror or error}; see to the disk, "
+            f"then start riskd again"
+        ) from error
+
+
+def repaired_fact(done: Repair) -> JournalRepaired:
+    """What history says of a repair."""
+    return JournalRepaired(
+        file=done.path.name,
+        lost_lsn=done.lsn,
+        offset=done.offset,
+        lost_bytes=done.lost_bytes,
+        how=HOW[done.judgement],  # type: ignore[arg-type]
+        evidence=done.evidence,
+    )
