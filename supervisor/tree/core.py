@@ -115,7 +115,7 @@ def _add(turn: Turn, event: Add) -> None:
         release(turn, event.spec.id)
         child = Child(spec=event.spec, phase=Phase.WAITING, asked=Asked.ADD, caller=event.call)
         turn.children[event.spec.id] = child
-    elif present.phase in (Phase.WAITING, Phase.STARTING, Phase.RUNNING):
+    elif present.phase in (Phase.STARTING, Phase.RUNNING):
         turn.respond(event.call, Answer.ALREADY_RUNNING, present)
     else:
         turn.respond(event.call, Answer.ALREADY_PRESENT, present)

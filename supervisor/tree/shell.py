@@ -323,12 +323,13 @@ class Run:
             raise self._interrupt
         assert outcome is not None, "the watch ends with an outcome or an exception"
         if outcome.ending is Ending.ESCALATED:
-            cause = self._errors.get(outcome.child)
+            cause = _fault(outcome.cause, self._errors.get(outcome.child))
             raise Escalated(
                 self.state.name, outcome.child, outcome.cause, outcome.failures
             ) from cause
         if outcome.ending is Ending.FAILED_TO_START:
             fault = _fault(outcome.cause, self._errors.get(outcome.child))
+            assert fault is not None, "a start that just ended has never started"
             raise FailedToStart(outcome.child, fault) from fault
         self._ready()
 
@@ -424,13 +425,15 @@ class Run:
         call.done.set()
 
 
-def _fault(cause: str, error: BaseException | None) -> BaseException:
+def _fault(cause: str, error: BaseException | None) -> BaseException | None:
     """What the cause names: the child's own error, or else what the supervisor noticed itself.
+
+    None is of a permanent child that has merely returned.
 
     What went wrong while an overdue child left must not pass for the reason why it had to leave.
     """
     name, _, text = cause.partition(": ")
-    if error is not None and name not in _FAULTS:
+    if name not in _FAULTS or (error is not None and describe(error) == cause):
         return error
     fault = _FAULTS[name](text)
     fault.__cause__ = error

@@ -21,19 +21,22 @@ def test_an_added_child_is_answered_when_it_serves(tree, strategy):
     assert list(t.state.children) == ["a", "b"]
 
 
-def test_a_child_that_is_there_and_up_is_already_running(tree, spec):
-    t = tree("a", spec("w", backoff=Backoff(first=9))).serve()
-    assert t.add("a") == ["answer 1: already running"]
-    t.crash("w")
-    assert t.add("w") == ["answer 2: already running"]
-
-
-def test_a_child_that_is_there_and_down_is_already_present(tree):
+def test_a_child_that_is_there_and_up_is_already_running(tree):
     t = tree("a").serve()
+    assert t.add("a") == ["answer 1: already running"]
+    t.crash("a")
+    assert t["a"].phase is Phase.STARTING
+    assert t.add("a") == ["answer 2: already running"]
+
+
+def test_a_child_that_is_there_and_down_is_already_present(tree, spec):
+    t = tree("a", spec("w", backoff=Backoff(first=9))).serve()
     t.terminate("a")
     assert t.add("a") == ["answer 2: already present"]
     t.ended("a")
     assert t.add("a") == ["answer 3: already present"]
+    t.crash("w")
+    assert t.add("w") == ["answer 4: already present"]
 
 
 @pytest.mark.parametrize("restart", ["permanent", "transient", "temporary"])

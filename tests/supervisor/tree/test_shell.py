@@ -313,6 +313,33 @@ async def test_giving_up_stops_the_others_in_reverse_and_raises(scene, autojump_
     assert scene.facts == ["child_failed b", "supervisor_escalated b"]
 
 
+async def test_giving_up_over_a_restart_that_takes_too_long_has_the_timeout_as_its_cause(
+    scene, autojump_clock
+):
+    async def starts_once(ctx, *, task_status):
+        if ctx.incarnation == 1:
+            task_status.started()
+            await trio.sleep(1)
+            raise Oops
+        await trio.sleep_forever()
+
+    with pytest.raises(Escalated) as raised:
+        await scene.supervisor(ChildSpec("a", starts_once, start_timeout=1.0)).run()
+    assert isinstance(raised.value.__cause__, StartTimeout)
+
+
+@pytest.mark.parametrize("error", [None, StartTimeout("of its own")])
+async def test_giving_up_has_no_cause_but_the_childs_own_error(scene, autojump_clock, error):
+    async def serves_once(ctx, *, task_status):
+        task_status.started()
+        if error is not None:
+            raise error
+
+    with pytest.raises(Escalated) as raised:
+        await scene.supervisor(ChildSpec("a", serves_once), intensity=0).run()
+    assert raised.value.__cause__ is error
+
+
 async def test_a_failure_climbs_through_three_levels(scene, autojump_clock):
     low = Supervisor([scene.crashing("worker", Oops("x"))], intensity=1, period=100)
     middle = Supervisor([ChildSpec("low", low.run, kind="supervisor")], intensity=1, period=100)
