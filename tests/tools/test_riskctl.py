@@ -562,7 +562,7 @@ def complete(place: Path, typed: str) -> list[str]:
 
 
 def test_names_of_actors_are_completed_by_asking_riskd(riskd: Path) -> None:
-    assert complete(riskd, "actors kill ") == ["control", "clock", "heartbeat"]
+    assert complete(riskd, "actors kill ") == ["watchdogs", "control", "clock", "heartbeat"]
     assert complete(riskd, "actors kill c") == ["control", "clock"]
 
 

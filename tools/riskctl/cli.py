@@ -190,7 +190,8 @@ def _names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[Comp
             found = ask(Actors(), ActorsAre).actors
         except Failure:
             return []
-    names = [str(actor["name"]) for actor in found if actor.get("kind") != "supervisor"]
+    # All that have a supervisor: only the root has nobody to restart it.
+    names = [str(actor["name"]) for actor in found if actor.get("supervisor") is not None]
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
