@@ -37,8 +37,9 @@ from .endpoint import AnotherDaemon, SocketUnusable, claim
 from .journal import DirectoryUnusable, JournalError, JournalFailed, JournalHeld
 from .past import SupervisionHistory
 from .recall import MIB, open_ledger
+from .stacks import stack
 from .status import only_stuck_left
-from .tree import Escalated, FailedToStart
+from .tree import Escalated, FailedToStart, describe
 
 HURRY_S = 1.0
 """What a second signal leaves for the rest of the stop: time to end, not to wait."""
@@ -56,8 +57,8 @@ class Exit(enum.IntEnum):
     """Asked to stop, and did so in order."""
     FAILED_TO_START = 69
     """A part of it could not start."""
-    ESCALATED = 70
-    """Its actors failed more often than the budget allows."""
+    FAULT = 70
+    """Its actors failed more often than the budget allows, or riskd itself is at fault."""
     STUCK = 71
     """Something did not stop; the process ended around it."""
     UNUSABLE = 73
@@ -225,24 +226,28 @@ class Daemon:
     _nursery: trio.Nursery = attrs.field(init=False)
     _stop_reason: str | None = attrs.field(default=None, init=False)
     _is_up: bool = attrs.field(default=False, init=False)
+    _may_be_ready: bool = attrs.field(default=False, init=False)
 
     def run(self) -> Exit:
         status = Exit.STOPPED
         try:
             trio.run(self._main)
         except* Escalated as group:
-            status = self._say(Exit.ESCALATED, group)
+            status = self._say(Exit.FAULT, group)
         except* FailedToStart as group:
             status = self._say(Exit.FAILED_TO_START, group)
         except* JournalFailed as group:
             status = self._say(Exit.LEDGER, group)
+        except* Exception as group:  # noqa: BLE001 - logged, with where it came from, and the end
+            status = self._say(Exit.FAULT, group, why=describe(group), stack=stack(group))
         return status
 
-    def _say(self, status: Exit, group: BaseExceptionGroup[BaseException]) -> Exit:
+    def _say(self, status: Exit, group: BaseExceptionGroup[BaseException], **more: object) -> Exit:
         error: BaseException = group
         while isinstance(error, BaseExceptionGroup):
             error = error.exceptions[0]
-        self._log("error", "riskd.ended", exit_status=int(status), why=str(error))
+        values = {"exit_status": int(status), "why": str(error), **more}
+        self._log("error", "riskd.ended", **values)
         return status
 
     async def _main(self) -> None:
@@ -285,6 +290,7 @@ class Daemon:
         socket = str(self.riskd.endpoint.path)
         self._log("info", "riskd.ready", socket=socket, process_id=self.riskd.process_id)
         self.manager.notify("READY=1", f"MAINPID={self.riskd.process_id}", "STATUS=serving")
+        self._may_be_ready = True
         if sys.stderr.isatty():
             # By the writer's thread, for a terminal may be held up as long as somebody likes.
             self.writer.write(f"riskd is up. In another terminal: riskctl --socket {socket} status")
@@ -306,6 +312,7 @@ class Daemon:
     def _stop(self) -> None:
         total_s = self.riskd.configuration.current.riskd.stop_timeout_s
         extend = f"EXTEND_TIMEOUT_USEC={int((total_s + 5) * 1e6)}"
+        self._may_be_ready = False
         self.manager.notify("STOPPING=1", "STATUS=stopping", extend)
         self.riskd.root.shutdown(within=total_s)
 
@@ -315,7 +322,7 @@ class Daemon:
 
     async def _reload(self, name: str) -> None:
         monotonic = f"MONOTONIC_USEC={int(self.riskd.clock.monotonic_s() * 1e6)}"
-        self.manager.notify("RELOADING=1", monotonic)
+        self._notify_reload("RELOADING=1", monotonic)
         try:
             reply = await self.riskd.reload(Reload())
         except CommandUnavailable as error:
@@ -323,7 +330,12 @@ class Daemon:
         else:
             if isinstance(reply, Refused):
                 self._log("error", "config.not_reloaded", why=reply.message, asked_by=name)
-        self.manager.notify("READY=1")
+        self._notify_reload("READY=1")
+
+    def _notify_reload(self, *lines: str) -> None:
+        """A reload makes riskd ready again, but not before it was, nor once it stops."""
+        if self._may_be_ready:
+            self.manager.notify(*lines)
 
     def on_ledger_failed(self, failure: JournalFailed) -> None:
         """Nothing can be remembered any more: say so for a moment to whoever asks, then end."""

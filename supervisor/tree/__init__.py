@@ -17,6 +17,7 @@ from .spec import (
     NeverStarted,
     NotRunning,
     StartTimeout,
+    describe,
 )
 from .state import Answer
 from .supervisor import ChildInfo, Counts, Supervisor
@@ -39,4 +40,5 @@ __all__ = [
     "Reply",
     "StartTimeout",
     "Supervisor",
+    "describe",
 ]

@@ -268,6 +268,37 @@ def test_the_service_manager_hears_ready_pings_and_stopping(start: Start, place:
     assert any(message.startswith("READY=1") for message in heard)
 
 
+def test_the_service_manager_is_not_told_ready_once_riskd_stops(start: Start, place: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(place / "notify"))
+        manager.settimeout(20)
+        daemon = start(env={"NOTIFY_SOCKET": str(place / "notify")}, program=HANGING_RELOAD)
+        daemon.wait_ready()
+        daemon.signal(signal.SIGHUP)
+        while not manager.recv(4096).startswith(b"RELOADING=1"):
+            pass
+        daemon.signal(signal.SIGTERM)
+        assert daemon.end() == 0
+        while not manager.recv(4096).startswith(b"STOPPING=1"):
+            pass
+        manager.setblocking(False)
+        later: list[bytes] = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                later.append(manager.recv(4096))
+        assert not [message for message in later if message.startswith(b"READY=1")]
+
+
+def test_a_fault_of_its_own_is_one_logged_line_with_its_place_and_a_status(start: Start) -> None:
+    daemon = start(program=FAULTY_RELOAD).wait_ready()
+    daemon.signal(signal.SIGHUP)
+    assert daemon.end() == 70
+    (ended,) = [event for event in daemon.events() if event["event"] == "riskd.ended"]
+    assert (ended["exit_status"], ended["why"]) == (70, "ZeroDivisionError: of its own")
+    assert any(line.endswith(" reload") for line in ended["stack"])
+    assert len(daemon.events()) == len(daemon.logged().splitlines())
+
+
 def test_a_watchdog_less_patient_than_the_heartbeats_is_refused(start: Start) -> None:
     daemon = start(env={"WATCHDOG_USEC": "3000000"})
     assert daemon.end() == 78
@@ -324,6 +355,27 @@ async def slow(mailbox, behaviour, **kwargs):
 
 compose.serve = slow
 main()
+"""
+
+HANGING_RELOAD = """
+import trio
+from riskd.supervisor import cli, compose
+
+async def read(self):
+    await trio.sleep_forever()
+
+compose.Configuration.read = read
+cli.main()
+"""
+
+FAULTY_RELOAD = """
+from riskd.supervisor import cli, compose
+
+async def reload(self, command):
+    raise ZeroDivisionError("of its own")
+
+compose.Riskd.reload = reload
+cli.main()
 """
 
 SIGNALLED_EARLY = """

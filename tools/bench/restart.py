@@ -105,9 +105,7 @@ def measure(n: int) -> list[Result]:
     results = [_among(siblings, n, ignore, "facts dropped") for siblings in SIBLINGS]
     with (
         tempfile.TemporaryDirectory(prefix="riskd-") as place,
-        open_ledger(
-            SystemDisk(), Path(place), SystemClock(), [SupervisionHistory()]
-        ) as ledger,
+        open_ledger(SystemDisk(), Path(place), SystemClock(), [SupervisionHistory()]) as ledger,
     ):
         results.append(_among(20, n, ledger.commit, "facts on disk"))
     return results
