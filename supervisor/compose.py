@@ -70,6 +70,7 @@ from .endpoint import Endpoint
 from .journal import JournalFailed
 from .ledger import Ledger, Overtaken
 from .past import SupervisionHistory
+from .stacks import stack
 from .status import NO_KILL_SWITCH, NOT_BUILT, find, tree_rows
 from .tree import ChildSpec, Context, NotRunning, Ports, Supervisor
 
@@ -242,6 +243,13 @@ class Riskd:
         self.root = self._tree()
 
     def record(self, fact: Fact) -> None:
+        self._record(fact)
+
+    def record_failure(self, fact: ChildFailed, error: BaseException) -> None:
+        """The log has where the error came from as well; history has its one line."""
+        self._record(fact, stack=stack(error))
+
+    def _record(self, fact: Fact, **more: object) -> None:
         """History first, then the log: what a person reads there has happened.
 
         A journal that has failed has told so itself, and riskd is about to end: whoever wanted to
@@ -249,7 +257,7 @@ class Riskd:
         """
         try:
             if self.ledger.commit(fact):
-                self._tell(fact)
+                self._tell(fact, **more)
         except JournalFailed:
             return
 
@@ -265,12 +273,12 @@ class Riskd:
             raise NotLoosened(str(error)) from error
         self._tell(fact)
 
-    def _tell(self, fact: Fact) -> None:
+    def _tell(self, fact: Fact, **more: object) -> None:
         tag = str(type(fact).__struct_config__.tag)
         fields = {name: getattr(fact, name) for name in fact.__struct_fields__}
         log = structlog.get_logger("riskd.fact")
         say = log.warning if isinstance(fact, TROUBLE) else log.info
-        say(tag.replace("_", ".", 1), **fields)
+        say(tag.replace("_", ".", 1), **fields, **more)
 
     # --- the tree
 
@@ -280,7 +288,9 @@ class Riskd:
         past = self.history.past(
             boot=clock.boot(), monotonic_s=clock.monotonic_s(), now=clock.now()
         )
-        ports = Ports(record=self.record, stuck=self.on_stuck, past=past)
+        ports = Ports(
+            record=self.record, failed=self.record_failure, stuck=self.on_stuck, past=past
+        )
         watchdogs = Supervisor(
             [
                 ChildSpec(service.NAME, self._service(), shutdown=1.0),

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import structlog
 
-from ...actors.messages import Fact
+from ...actors.messages import ChildFailed, Fact
 from .state import Answer
 
 
@@ -32,11 +32,21 @@ def _nobody(_path: str, _stack: Sequence[str]) -> None:
     """A stuck child is a recorded fact in any case; a program that can end itself should."""
 
 
+def _recorded(ports: "Ports") -> Callable[[ChildFailed, BaseException], None]:
+    return lambda fact, _error: ports.record(fact)
+
+
 @attrs.frozen(kw_only=True)
 class Ports:
-    """The outside of a tree. A nested supervisor takes its parent's."""
+    """The outside of a tree. A nested supervisor takes its parent's.
+
+    `failed` takes the place of `record` where there is an error: the fact has one line of it.
+    """
 
     record: Callable[[Fact], object] = _log
+    failed: Callable[[ChildFailed, BaseException], None] = attrs.field(
+        default=attrs.Factory(_recorded, takes_self=True)
+    )
     chance: Callable[[], float] = random.SystemRandom().random
     stuck: Callable[[str, Sequence[str]], None] = _nobody
     past: Past = attrs.field(factory=Past)

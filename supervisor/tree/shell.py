@@ -28,6 +28,7 @@ from itertools import islice
 import attrs
 import trio
 
+from ...actors.messages import ChildFailed, Fact
 from .core import decide, next_deadline
 from .ports import Ports, Reply
 from .spec import (
@@ -394,12 +395,19 @@ class Run:
             case Respond():
                 self._respond(action)
             case Note(fact):
-                self.ports.record(fact)
+                self._record(fact)
             case Ready():
                 self._ready()
                 self._ready = lambda: None
             case Finish(outcome):
                 self._outcome = outcome
+
+    def _record(self, fact: Fact) -> None:
+        error = self._errors.get(fact.child) if isinstance(fact, ChildFailed) else None
+        if isinstance(fact, ChildFailed) and error is not None:
+            self.ports.failed(fact, error)
+        else:
+            self.ports.record(fact)
 
     def _spawn(self, action: Spawn) -> None:
         assert self._nursery is not None, "children live inside main()"

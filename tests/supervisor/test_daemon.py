@@ -299,6 +299,14 @@ def test_a_fault_of_its_own_is_one_logged_line_with_its_place_and_a_status(start
     assert len(daemon.events()) == len(daemon.logged().splitlines())
 
 
+def test_a_failure_is_logged_with_where_it_came_from(start: Start) -> None:
+    daemon = start(program=CRASHING_ONCE).wait_ready()
+    daemon.until(lambda: daemon.actors()["heartbeat"]["restarts"] == 1)
+    (failed,) = [event for event in daemon.events() if event["event"] == "child.failed"]
+    assert failed["cause"] == "ZeroDivisionError: once"
+    assert failed["stack"][-1].endswith(" wake")
+
+
 def test_a_watchdog_less_patient_than_the_heartbeats_is_refused(start: Start) -> None:
     daemon = start(env={"WATCHDOG_USEC": "3000000"})
     assert daemon.end() == 78
@@ -375,6 +383,20 @@ async def reload(self, command):
     raise ZeroDivisionError("of its own")
 
 compose.Riskd.reload = reload
+cli.main()
+"""
+
+CRASHING_ONCE = """
+from riskd.actors import heartbeat
+from riskd.supervisor import cli
+
+healthy = heartbeat.Heartbeat.wake
+
+async def wake(self):
+    heartbeat.Heartbeat.wake = healthy
+    raise ZeroDivisionError("once")
+
+heartbeat.Heartbeat.wake = wake
 cli.main()
 """
 

@@ -5,17 +5,17 @@ from riskd.supervisor.stacks import CHARS_MAX, FRAMES_MAX, LINES_MAX, stack
 HELD = "token-4711"
 
 
-def raised(error: BaseException, depth: int = 0) -> BaseException:
+def raised(error: Exception, depth: int = 0) -> Exception:
     """The error as it is caught, that many calls from where it was raised."""
     held = HELD
     try:
         fall(error, depth)
-    except BaseException as caught:  # noqa: BLE001 - whatever it was given
+    except Exception as caught:  # noqa: BLE001 - whatever it was given
         assert held
         return caught
 
 
-def fall(error: BaseException, depth: int) -> None:
+def fall(error: Exception, depth: int) -> None:
     if depth > 0:
         fall(error, depth - 1)
     raise error

@@ -1,5 +1,6 @@
 """The tree on a real Trio: starts, restarts and escalation."""
 
+import attrs
 import pytest
 import trio
 import trio.lowlevel
@@ -338,6 +339,19 @@ async def test_giving_up_has_no_cause_but_the_childs_own_error(scene, autojump_c
     with pytest.raises(Escalated) as raised:
         await scene.supervisor(ChildSpec("a", serves_once), intensity=0).run()
     assert raised.value.__cause__ is error
+
+
+async def test_a_failure_is_told_with_its_error_where_that_is_asked_for(scene, autojump_clock):
+    async def returns(ctx, *, task_status):
+        task_status.started()
+
+    error, told = Oops("x"), []
+    ports = attrs.evolve(scene.ports, failed=lambda fact, error: told.append((fact.child, error)))
+    for child in (scene.crashing("a", error), ChildSpec("b", returns)):
+        with pytest.raises(Escalated):
+            await scene.supervisor(child, intensity=0, ports=ports).run()
+    assert told == [("a", error)]
+    assert scene.facts == ["supervisor_escalated a", "child_failed b", "supervisor_escalated b"]
 
 
 async def test_a_failure_climbs_through_three_levels(scene, autojump_clock):
