@@ -250,16 +250,16 @@ class Riskd:
         self._record(fact, stack=stack(error))
 
     def _record(self, fact: Fact, **more: object) -> None:
-        """History first, then the log: what a person reads there has happened.
+        """History first, then the log.
 
         A journal that has failed has told so itself, and riskd is about to end: whoever wanted to
-        record something on the way has no use for another error.
+        record something on the way has no use for another error. The log says what is missing.
         """
         try:
-            if self.ledger.commit(fact):
-                self._tell(fact, **more)
+            is_written = self.ledger.commit(fact) > 0
         except JournalFailed:
-            return
+            is_written = False
+        self._tell(fact, **more, **({} if is_written else {"unwritten": True}))
 
     async def loosen(self, fact: Loosening) -> None:
         """Record what allows more, once the disk has it. Raises NotLoosened."""

@@ -32,7 +32,7 @@ def _nobody(_path: str, _stack: Sequence[str]) -> None:
     """A stuck child is a recorded fact in any case; a program that can end itself should."""
 
 
-def _recorded(ports: "Ports") -> Callable[[ChildFailed, BaseException], None]:
+def _recorded(ports: "Ports") -> Callable[[ChildFailed, BaseException], object]:
     return lambda fact, _error: ports.record(fact)
 
 
@@ -44,7 +44,7 @@ class Ports:
     """
 
     record: Callable[[Fact], object] = _log
-    failed: Callable[[ChildFailed, BaseException], None] = attrs.field(
+    failed: Callable[[ChildFailed, BaseException], object] = attrs.field(
         default=attrs.Factory(_recorded, takes_self=True)
     )
     chance: Callable[[], float] = random.SystemRandom().random
