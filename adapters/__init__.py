@@ -2,4 +2,5 @@
 
 An adapter may import `actors.messages` (and `actors.ports`), never an actor, the supervisor or
 another adapter. `client` speaks to riskd itself over its socket: blocking, and free of trio.
+`simulated_disk` stands in for `disk`, and keeps the same laws.
 """

@@ -1,4 +1,4 @@
-"""The disk: laws that hold for the machine's own, and what only the real one can be asked."""
+"""Disks: the port's laws, for the real one and the simulated one; then the real one's own."""
 
 import contextlib
 import errno
@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from riskd.actors.ports import Disk, Held
 from riskd.adapters.disk import SystemDisk
+from riskd.adapters.simulated_disk import SimulatedDisk
 
 
 @attrs.frozen
@@ -25,9 +26,11 @@ class Place:
     home: Path
 
 
-@pytest.fixture(params=["system"])
+@pytest.fixture(params=["system", "simulated"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
-    return Place(SystemDisk(), tmp_path)
+    disk: Disk = SystemDisk() if request.param == "system" else SimulatedDisk(seed=1)
+    disk.make_directory(tmp_path)
+    return Place(disk, tmp_path)
 
 
 @pytest.fixture
