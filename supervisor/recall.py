@@ -58,32 +58,55 @@ def open_ledger(
 ) -> Iterator[Ledger]:
     """The ledger of a state directory, for as long as it is needed. Raises JournalError or
     JournalHeld, each with one line that says what to do."""
-    directory = state_dir / JOURNAL
-    with contextlib.ExitStack() as held:
+    with locked(disk, state_dir):
+        ledger = assemble(disk, state_dir, clock, projections, segment_bytes, durability)
         try:
-            disk.make_directory(directory)
-            lock = _lock(disk, state_dir)
-            held.callback(lock.release)
-        except OSError as error:
-            raise DirectoryUnusable(
-                f"{error.filename or directory}: {error.strerror or error}; choose a directory "
-                f"that this user may write, with --state-dir or riskd.state_dir"
-            ) from error
-        remembered = recall(disk, directory, clock.boot(), projections)
-        journal, repaired = _resumed(remembered, segment_bytes)
-        ledger = Ledger(
-            journal=journal,
-            projections=tuple(projections),
-            durability=durability,
-            clock=clock,
-            snapshot_lsn=0 if remembered.snapshot is None else remembered.snapshot.lsn,
-        )
-        held.callback(ledger.close)
-        for fact in remembered.skipped:
-            ledger.commit(fact)
-        if repaired is not None:
-            ledger.commit(repaired_fact(repaired))
-        yield ledger
+            yield ledger
+        finally:
+            ledger.close()
+
+
+def assemble(
+    disk: Disk,
+    state_dir: Path,
+    clock: Clock,
+    projections: Sequence[Projection],
+    segment_bytes: int,
+    durability: str,
+) -> Ledger:
+    """The same for whoever has the lock, and closes the ledger."""
+    remembered = recall(disk, state_dir / JOURNAL, clock.boot(), projections)
+    journal, repaired = _resumed(remembered, segment_bytes)
+    ledger = Ledger(
+        journal=journal,
+        projections=tuple(projections),
+        durability=durability,
+        clock=clock,
+        snapshot_lsn=0 if remembered.snapshot is None else remembered.snapshot.lsn,
+    )
+    for fact in remembered.skipped:
+        ledger.commit(fact)
+    if repaired is not None:
+        ledger.commit(repaired_fact(repaired))
+    return ledger
+
+
+@contextlib.contextmanager
+def locked(disk: Disk, state_dir: Path) -> Iterator[None]:
+    """Be the only one who writes there. Raises JournalHeld or DirectoryUnusable."""
+    directory = state_dir / JOURNAL
+    try:
+        disk.make_directory(directory)
+        lock = _lock(disk, state_dir)
+    except OSError as error:
+        raise DirectoryUnusable(
+            f"{error.filename or directory}: {error.strerror or error}; choose a directory that "
+            f"this user may write, with --state-dir or riskd.state_dir"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _lock(disk: Disk, state_dir: Path) -> Lock:

@@ -16,7 +16,7 @@ from .errors import (
 from .journal import Journal, Sync, open_journal
 from .opening import Repair, Survey, survey
 from .recovery import Judgement
-from .repair import give_up, repair
+from .repair import give_up, repair, set_aside
 from .snapshots import Snapshot, SnapshotUnusable
 
 __all__ = [
@@ -36,5 +36,6 @@ __all__ = [
     "give_up",
     "open_journal",
     "repair",
+    "set_aside",
     "survey",
 ]

@@ -12,6 +12,7 @@ import gzip
 import hashlib
 import zlib
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import attrs
@@ -103,11 +104,8 @@ class Survey:
         """The first fact that is still there."""
         return self.segments[0].first if self.segments else 1
 
-    def facts(
-        self, after: Snapshot | None = None, *, check_all: bool = False
-    ) -> Iterator[tuple[int, memoryview]]:
-        """The facts behind a snapshot, or all, in order. `check_all`: walk every frame, not only
-        those that are needed.
+    def facts(self, after: Snapshot | None = None) -> Iterator[tuple[int, memoryview]]:
+        """The facts behind a snapshot, or all, in order.
 
         Raises JournalDamaged where the journal is, and changes nothing. Raises SnapshotUnusable
         before the first fact when the snapshot is of another history."""
@@ -117,6 +115,15 @@ class Survey:
                 f"{self.directory}: the facts before {self.oldest_lsn} are gone and fact "
                 f"{begin + 1} is needed; {RESTORE}, with its snapshots"
             )
+        yield from self._walk(begin, after)
+
+    def check(self) -> None:
+        """Walk every frame that is there, for what it is worth. Raises JournalDamaged."""
+        for _ in self._walk(0, None):
+            pass
+
+    def _walk(self, begin: int, after: Snapshot | None) -> Iterator[tuple[int, memoryview]]:
+        self._expect_all()
         end = End(0, 0, 0, None)
         for index, segment in enumerate(self.segments):
             header = segment.header
@@ -125,7 +132,7 @@ class Survey:
                 self._judge_header(index, header, data)
                 break
             self._link(index, header, end.digest.digest())
-            whole = None if check_all else self._known_good(index, data, begin)
+            whole = self._known_good(index, data, begin)
             if whole is not None:
                 end = whole
                 continue
@@ -177,23 +184,29 @@ class Survey:
                 offset=16,
                 lsn=segment.first,
             )
-        before = self.segments[index - 1].first if index else header.before
-        if header.before != before:
-            raise JournalDamaged(
-                self.directory / segment_name(header.before),
-                f"this segment is missing, between {segment_name(before)} and {segment.path.name}",
-                RESTORE,
-                offset=0,
-                lsn=header.before,
-            )
         if index and header.chain != digest:
+            before = self.segments[index - 1].path.name
             raise JournalDamaged(
                 segment.path,
-                f"it does not continue {segment_name(before)}: one of them was rewritten",
+                f"it does not continue {before}: one of them was rewritten",
                 REMEDY,
                 offset=32,
                 lsn=segment.first,
             )
+
+    def _expect_all(self) -> None:
+        """Each segment names the one before: none is missing, whatever lies in them."""
+        for segment, following in pairwise(self.segments):
+            header = following.header
+            if isinstance(header, Header) and header.before != segment.first:
+                raise JournalDamaged(
+                    self.directory / segment_name(header.before),
+                    f"this segment is missing, between {segment.path.name} and "
+                    f"{following.path.name}",
+                    REMEDY,
+                    offset=0,
+                    lsn=header.before,
+                )
 
     def _judge_header(self, index: int, fault: HeaderFault, data: bytes) -> None:
         segment = self.segments[index]
@@ -238,7 +251,7 @@ class Survey:
 
     def _what(self, index: int, frames: Frames) -> str:
         if frames.fault is None:
-            return f"the segment ends, and {self.segments[index + 1].path.name} comes next"
+            return f"the segment ends too early: {self.segments[index + 1].path.name} comes next"
         return f"the frame {frames.fault.value}, and there are whole ones behind it"
 
     def _debris_behind(self, index: int) -> Iterator[Debris]:

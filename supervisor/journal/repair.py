@@ -43,8 +43,17 @@ def repair(survey: Survey) -> Repair | None:
 
 def give_up(survey: Survey, damage: JournalDamaged) -> None:
     """Make the damage a cut: somebody has decided to go on without what lies behind it."""
-    offset = damage.offset if damage.offset > HEADER_BYTES else 0
+    offset = damage.offset if damage.offset >= HEADER_BYTES else 0
     survey.cut = Repair(damage.path, damage.lsn, offset, 0, Judgement.DAMAGED)
+
+
+def set_aside(survey: Survey, kept: int, damage: JournalDamaged) -> Repair:
+    """Take all segments but the last `kept` out of the journal: no start needs them."""
+    disk = survey.disk
+    gone = survey.segments[: len(survey.segments) - kept]
+    evidence = tuple(_moved(disk, segment.path).name for segment in gone)
+    disk.sync_directory(survey.directory)
+    return Repair(damage.path, damage.lsn, damage.offset, 0, Judgement.DAMAGED, evidence)
 
 
 def _moved(disk: Disk, path: Path) -> Path:

@@ -1,0 +1,139 @@
+"""Going on without what can't be read: a person's decision, never riskd's own.
+
+Two ways, and the damage decides which. Behind a snapshot that can be used, old segments are only
+history: they are set aside, and nothing that riskd knows is lost. Otherwise everything from the
+first damaged fact on is given up. Either way every byte is kept beside the journal, and a fact says
+what was done.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import attrs
+
+from ..actors.messages import JournalRepaired
+from ..actors.ports import Clock, Disk
+from .journal import (
+    JournalDamaged,
+    JournalError,
+    SnapshotUnusable,
+    Survey,
+    give_up,
+    repair,
+    set_aside,
+    survey,
+)
+from .journal.snapshots import load
+from .ledger import Projection, restore
+from .recall import JOURNAL, MIB, assemble, locked, repaired_fact
+
+
+class NotMended(JournalError):
+    """Nothing was changed."""
+
+
+@attrs.frozen
+class Plan:
+    """What is wrong, and what going on without it costs."""
+
+    damage: JournalDamaged
+    kept: int
+    """How many of the newest segments stay whole, behind the snapshot. 0: facts are lost."""
+    snapshot_lsn: int
+
+    @property
+    def costs(self) -> str:
+        """One line for the person who decides."""
+        if self.kept:
+            return (
+                f"riskd loses nothing that it knows: the snapshot of fact {self.snapshot_lsn} and "
+                f"the facts behind it are whole; older history is set aside"
+            )
+        return f"riskd loses fact {self.damage.lsn} and every one behind it"
+
+
+def look(
+    disk: Disk, state_dir: Path, clock: Clock, projections: Sequence[Projection]
+) -> Plan | None:
+    """What is wrong with the journal, if anything is that a person may decide about. Raises
+    JournalError for everything else. Changes nothing."""
+    found = survey(disk, state_dir / JOURNAL, clock.boot())
+    try:
+        found.check()
+    except JournalDamaged as damage:
+        return _plan(found, damage, projections)
+    return None
+
+
+def mend(
+    disk: Disk,
+    state_dir: Path,
+    clock: Clock,
+    projections: Sequence[Projection],
+    *,
+    from_lsn: int,
+) -> JournalRepaired:
+    """Go on without the damaged part. `from_lsn` must be the LSN of the damage: whoever decides has
+    seen it. Raises NotMended, and then nothing was changed."""
+    with locked(disk, state_dir):
+        plan = look(disk, state_dir, clock, projections)
+        if plan is None:
+            raise NotMended(f"{state_dir / JOURNAL}: nothing is damaged, and nothing was changed")
+        if plan.damage.lsn != from_lsn:
+            raise NotMended(
+                f"{state_dir / JOURNAL}: the damage begins at fact {plan.damage.lsn}, and not at "
+                f"{from_lsn}; nothing was changed"
+            )
+        found = survey(disk, state_dir / JOURNAL, clock.boot())
+        if plan.kept:
+            done = set_aside(found, plan.kept, plan.damage)
+        else:
+            _expect_a_past(disk, state_dir, clock, projections, from_lsn)
+            give_up(found, plan.damage)
+            cut = repair(found)
+            assert cut is not None, "there is something to give up"
+            done = cut
+        fact = repaired_fact(done)
+        ledger = assemble(disk, state_dir, clock, projections, 16 * MIB, "power")
+        try:
+            ledger.commit(fact)
+        finally:
+            ledger.close()
+        return fact
+
+
+def _plan(found: Survey, damage: JournalDamaged, projections: Sequence[Projection]) -> Plan:
+    aside = sum(segment.first <= damage.lsn for segment in found.segments)
+    whole = found.segments[aside:]
+    for lsn in found.snapshots:
+        if whole and whole[0].first <= lsn + 1 and _usable(found, lsn, projections):
+            rest = attrs.evolve(found, segments=whole)
+            try:
+                rest.check()
+            except JournalError:
+                break
+            return Plan(damage, len(whole), lsn)
+    return Plan(damage, 0, 0)
+
+
+def _usable(found: Survey, lsn: int, projections: Sequence[Projection]) -> bool:
+    try:
+        restore(projections, load(found.disk, found.directory, lsn))
+    except (SnapshotUnusable, ValueError):
+        return False
+    return True
+
+
+def _expect_a_past(
+    disk: Disk, state_dir: Path, clock: Clock, projections: Sequence[Projection], lsn: int
+) -> None:
+    """What is left in front of the damage must be enough to start from."""
+    found = survey(disk, state_dir / JOURNAL, clock.boot(), archived=True)
+    if found.oldest_lsn > 1 and not any(
+        older < lsn and _usable(found, older, projections) for older in found.snapshots
+    ):
+        raise NotMended(
+            f"{state_dir / JOURNAL}: the facts before {found.oldest_lsn} are gone, and no snapshot "
+            f"from before the damage is left: riskd could not start from the rest; restore it from "
+            f"a copy, or move it away and start anew"
+        )
