@@ -345,7 +345,7 @@ class Cursor:
         missing = walk.lsn + 1
         if firsts[0] > missing:
             raise TooOld(self.directory, missing, firsts[0])
-        if False:
+        if following != missing:
             raise walk.damaged(f"the segment ends, and {segment_name(following)} comes next")
         self.close()
         return self._enter()
