@@ -86,6 +86,7 @@ class Journal:
     _is_new_name: bool = attrs.field(default=False, init=False)
     _failure: JournalFailed | None = attrs.field(default=None, init=False)
     _is_full: bool = attrs.field(default=False, init=False)
+    _is_closed: bool = attrs.field(default=False, init=False)
 
     @property
     def failure(self) -> JournalFailed | None:
@@ -132,12 +133,13 @@ class Journal:
             self._find_room(need, reserved=reserved, facts=len(payloads))
         lsn, checksum, safe_lsn = self.lsn, self._checksum, self.safe_lsn
         more = len(payloads)
-        data = b""
+        frames = []
         for payload in payloads:
             lsn += 1
             more -= 1
             frame, checksum = encode_frame(payload, lsn, checksum, safe_lsn, more)
-            data = data + frame if data else frame
+            frames.append(frame)
+        data = frames[0] if len(frames) == 1 else b"".join(frames)
         try:
             self._file.write(self._offset, data)
         except OSError as error:
@@ -148,14 +150,16 @@ class Journal:
         return lsn
 
     def fail(self, what: str, error: OSError) -> JournalFailed:
-        """Latch a failure: the first one stays, whatever comes after."""
-        if self._failure is None:
-            self._failure = JournalFailed(
-                f"{self.path}: {what}: {error.strerror or error}; nothing more is written: see to "
-                f"the disk, then start riskd again"
-            )
+        """Latch a failure: the first one stays, whatever comes after. What a thread that was left
+        behind meets when all is closed is none."""
+        failure = JournalFailed(
+            f"{self.path}: {what}: {error.strerror or error}; nothing more is written: see to the "
+            f"disk, then start riskd again"
+        )
+        if self._failure is None and not self._is_closed:
+            self._failure = failure
             self._is_full = error.errno in _FULL
-        return self._failure
+        return self._failure or failure
 
     def _find_room(self, need: int, *, reserved: bool, facts: int) -> None:
         """Go over to the next segment. Without one, what tightens takes from the reserve."""
@@ -175,7 +179,7 @@ class Journal:
         header = Header(
             first=self.lsn + 1, before=self._first, chain=self._digest.digest(), boot=self.boot
         )
-        prepared, self._next = self._next or self.prepare(), None
+        prepared, self._next = self._next or self._unprepared(), None
         file = _begin(self.disk, prepared, self.directory, header)
         self._sealed.append((self._file, self._offset))
         self._file, self._first, self._offset = file, header.first, HEADER_BYTES
@@ -192,6 +196,16 @@ class Journal:
 
     def prepare(self) -> File:
         """Make the file that the next segment will be. It may take long: run it off the loop."""
+        file = self._unprepared()
+        try:
+            file.sync()
+        except OSError:
+            file.close()
+            raise
+        return file
+
+    def _unprepared(self) -> File:
+        """The same in the step that needs it, which waits for no disk."""
         return _prepare(self.disk, self.directory, self.segment_bytes)
 
     def prepared(self, file: File) -> None:
@@ -223,6 +237,7 @@ class Journal:
 
     def close(self) -> None:
         """Let go of the files. What is not safe yet is in the kernel, and stays there."""
+        self._is_closed = True
         for file in (self._file, self._next, *(pair[0] for pair in self._sealed)):
             if file is not None:
                 with contextlib.suppress(OSError):
@@ -233,13 +248,7 @@ def _prepare(disk: Disk, directory: Path, segment_bytes: int) -> File:
     path = directory / PREPARED
     with contextlib.suppress(FileNotFoundError):
         disk.remove(path)
-    file = disk.create(path, segment_bytes)
-    try:
-        file.sync()
-    except OSError:
-        file.close()
-        raise
-    return file
+    return disk.create(path, segment_bytes)
 
 
 def _begin(disk: Disk, prepared: File, directory: Path, header: Header) -> File:
