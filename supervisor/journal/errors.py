@@ -21,6 +21,7 @@ class JournalDamaged(JournalError):
     def __init__(self, path: Path, what: str, remedy: str, *, offset: int, lsn: int) -> None:
         super().__init__(f"{path}: at byte {offset}, fact {lsn}: {what}; {remedy}")
         self.path = path
+        self.what = what
         self.offset = offset
         self.lsn = lsn
 

@@ -174,12 +174,14 @@ class Walk:
 
     def is_followed(self, distance: int) -> bool:
         """Does a whole frame lie anywhere behind the place so far from here?"""
+        return any(any(debris(data, 0)) for data in self.rest(distance))
+
+    def rest(self, distance: int) -> Iterator[bytes]:
+        """All that lies behind that place, in windows that overlap by the longest frame."""
         offset = self.offset + distance
         while data := self._read(offset, 2 * PAYLOAD_BYTES_MAX + FRAME_BYTES):
-            if any(debris(data, 0)):
-                return True
+            yield data
             offset += PAYLOAD_BYTES_MAX
-        return False
 
     def damaged(self, what: str) -> JournalDamaged:
         """Here, where the next fact should be."""

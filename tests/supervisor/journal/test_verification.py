@@ -1,0 +1,192 @@
+"""Verifying finds what is wrong, says where and what to do, and changes nothing."""
+
+import gzip
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from riskd.adapters.disk import SystemDisk
+from riskd.supervisor.journal.errors import JournalError
+from riskd.supervisor.journal.files import ARCHIVE, archived_name, segment_firsts, segment_name
+from riskd.supervisor.journal.format import HEADER_BYTES
+from riskd.supervisor.journal.journal import RESERVE_BYTES, Journal, open_journal
+from riskd.supervisor.journal.opening import survey
+from riskd.supervisor.journal.reader import TooOld
+from riskd.supervisor.journal.snapshots import Snapshot, save, snapshot_name
+from riskd.supervisor.journal.verification import REPAIRED, Found, Head, newest_lsn, verify
+
+DISK = SystemDisk()
+BOOT = "boot-1"
+ROOM = RESERVE_BYTES + HEADER_BYTES + 280
+
+
+def opened(directory: Path) -> Journal:
+    found = survey(DISK, directory, BOOT)
+    for _ in found.facts():
+        pass
+    return open_journal(found, ROOM)
+
+
+def grow(directory: Path, count: int, words: bytes = b"a fact") -> Head:
+    """Add so many facts; the head that the writer has then."""
+    journal = opened(directory)
+    for _ in range(count):
+        journal.append([b"%s, number %d" % (words, journal.lsn + 1)])
+    journal.sync().run()
+    journal.close()
+    return Head(journal.lsn, journal.head)
+
+
+def live(directory: Path) -> list[int]:
+    return segment_firsts(DISK.names(directory))
+
+
+def archive(directory: Path, first: int) -> None:
+    segment = directory / segment_name(first)
+    (directory / ARCHIVE).mkdir(exist_ok=True)
+    path = directory / ARCHIVE / archived_name(first)
+    path.write_bytes(gzip.compress(segment.read_bytes(), 1))
+    segment.unlink()
+
+
+def content(directory: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
+
+
+def verified(directory: Path, noted: Head | None = None) -> Found:
+    before = content(directory)
+    found = verify(DISK, directory, BOOT, noted=noted)
+    assert content(directory) == before
+    return found
+
+
+def is_faulted(directory: Path) -> bool:
+    try:
+        return bool(verified(directory).problems)
+    except JournalError:
+        return True  # the version is another one by that bit
+
+
+def places(found: Found) -> list[tuple[str, int]]:
+    return [(problem.path.name, problem.lsn) for problem in found.problems]
+
+
+def test_a_sound_journal_has_no_problem_and_the_writers_head(tmp_path: Path) -> None:
+    head = grow(tmp_path, 30)
+    archive(tmp_path, 1)
+    found = verified(tmp_path)
+    assert found.problems == []
+    assert found.head == head
+    assert (found.oldest_lsn, found.facts) == (1, 30)
+    assert found.segments == len(live(tmp_path)) + 1
+    assert newest_lsn(DISK, tmp_path) == 30
+
+
+def test_every_head_that_was_ever_noted_is_still_right(tmp_path: Path) -> None:
+    heads = [grow(tmp_path, 1) for _ in range(20)]
+    assert len(live(tmp_path)) > 2
+    archive(tmp_path, 1)
+    for head in heads:
+        assert verified(tmp_path, head).problems == []
+        wrong = Head(head.lsn, "0" * 64)
+        assert places(verified(tmp_path, wrong)) == [(tmp_path.name, head.lsn)]
+
+
+def test_the_head_of_a_segment_without_a_fact_counts(tmp_path: Path) -> None:
+    head = grow(tmp_path, 3)
+    journal = opened(tmp_path)
+    journal._roll()
+    journal.close()
+    rolled = Head(3, journal.head)
+    assert rolled != head
+    assert verified(tmp_path, head).problems == []
+    assert verified(tmp_path, rolled).problems == []
+
+
+def test_a_head_of_facts_that_are_gone_proves_nothing(tmp_path: Path) -> None:
+    head = grow(tmp_path, 2)
+    grow(tmp_path, 20)
+    (tmp_path / segment_name(1)).unlink()
+    assert verified(tmp_path).problems == []
+    with pytest.raises(TooOld):
+        verified(tmp_path, head)
+    beyond = Head(99, head.digest)
+    assert places(verified(tmp_path, beyond)) == [(tmp_path.name, 99)]
+
+
+@settings(max_examples=80, deadline=None)
+@given(data=st.data(), bit=st.integers(0, 7))
+def test_no_changed_bit_of_a_sealed_segment_is_missed(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, bit: int
+) -> None:
+    directory = tmp_path_factory.mktemp("journal")
+    grow(directory, 16)
+    path = directory / segment_name(data.draw(st.sampled_from(live(directory)[:-1])))
+    content = bytearray(path.read_bytes())
+    content[data.draw(st.integers(0, len(content) - 1))] ^= 1 << bit
+    path.write_bytes(content)
+    assert is_faulted(directory)
+
+
+def test_each_problem_is_told_and_not_only_the_first(tmp_path: Path) -> None:
+    grow(tmp_path, 40)
+    _, second, third, _, fifth, sixth, *_ = live(tmp_path)
+    for first in (second, fifth):
+        path = tmp_path / segment_name(first)
+        data = bytearray(path.read_bytes())
+        data[HEADER_BYTES + 30] ^= 4
+        path.write_bytes(data)
+    found = verified(tmp_path)
+    assert places(found) == [(segment_name(second), second), (segment_name(fifth), fifth)]
+    assert all(problem.offset == HEADER_BYTES for problem in found.problems)
+    (tmp_path / segment_name(third)).unlink()
+    (tmp_path / segment_name(sixth)).unlink()
+    assert len(verified(tmp_path).problems) == 2
+
+
+def test_a_missing_segment_is_named_by_its_facts(tmp_path: Path) -> None:
+    grow(tmp_path, 20)
+    _, second, third, *_ = live(tmp_path)
+    (tmp_path / segment_name(second)).unlink()
+    (problem,) = verified(tmp_path).problems
+    assert f"from {second} to {third - 1} are missing" in problem.what
+
+
+def test_a_segment_that_was_rewritten_with_care_is_found_by_the_next(tmp_path: Path) -> None:
+    real, forged = tmp_path / "real", tmp_path / "forged"
+    grow(real, 20)
+    grow(forged, 20, b"a lie!")
+    first, second, *_ = live(real)
+    (real / segment_name(first)).write_bytes((forged / segment_name(first)).read_bytes())
+    (problem,) = verified(real).problems
+    assert (problem.lsn, problem.offset) == (second, 32)
+
+
+def test_a_torn_end_is_said_to_be_repaired_by_riskd(tmp_path: Path) -> None:
+    grow(tmp_path, 4)
+    path = tmp_path / segment_name(live(tmp_path)[-1])
+    data = path.read_bytes()
+    end = len(data.rstrip(b"\0"))
+    path.write_bytes(data[: end - 4] + bytes(len(data) - end + 4))
+    (problem,) = verified(tmp_path).problems
+    assert (problem.lsn, problem.remedy) == (4, REPAIRED)
+    assert "the last write was cut short" in problem.what
+
+
+def test_snapshots_are_checked_against_the_facts(tmp_path: Path) -> None:
+    grow(tmp_path, 10)
+    journal = opened(tmp_path)
+    save(DISK, tmp_path, Snapshot(10, journal.checksum, b"{}"))
+    journal.close()
+    assert verified(tmp_path).problems == []
+    assert verified(tmp_path).snapshots == 1
+    save(DISK, tmp_path, Snapshot(7, journal.checksum, b"{}"))
+    save(DISK, tmp_path, Snapshot(11, journal.checksum, b"{}"))
+    (tmp_path / snapshot_name(3)).write_bytes(b"rubbish")
+    told = {problem.lsn: problem.what for problem in verified(tmp_path).problems}
+    assert told == {
+        11: "there is no such fact",
+        7: "it is of another history",
+        3: "it is cut off",
+    }
