@@ -17,8 +17,8 @@ come. One that is full is cut behind its last frame. It holds facts of one boot 
     64  16  boot        the first half of the SHA-256 of the boot's id
     80  16  zeros
 
-In every version the first sixteen bytes mean the same and the checksum is over ninety-six, so that
-another version can be told from a header that was written in part.
+In every version the first twelve bytes mean the same. There is no version 0: that is a header that
+was written in part.
 
     frame, a multiple of 8 bytes
      0   4  checksum    CRC-32 of all that follows in the frame
@@ -118,10 +118,10 @@ def decode_header(data: bytes) -> Header | HeaderFault:
     magic, version, checksum, first, before, chain, boot = _HEADER.unpack(raw)
     if magic != MAGIC:
         return HeaderFault.MAGIC
-    if crc32(raw[:12] + bytes(4) + raw[16:]) != checksum:
-        return HeaderFault.CHECKSUM
-    if version != VERSION:
+    if version not in (0, VERSION):
         return HeaderFault.VERSION
+    if crc32(raw[:12] + bytes(4) + raw[16:]) != checksum or version != VERSION:
+        return HeaderFault.CHECKSUM
     return Header(first=first, before=before, chain=chain, boot=boot)
 
 

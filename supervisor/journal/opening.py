@@ -226,7 +226,7 @@ class Survey:
         )
         if judgement is Judgement.DAMAGED:
             raise JournalDamaged(
-                segment.path, _header_words(fault, data), REMEDY, offset=0, lsn=segment.first
+                segment.path, f"its header {fault.value}", REMEDY, offset=0, lsn=segment.first
             )
         self.cut = Repair(segment.path, segment.first, 0, len(data), judgement)
 
@@ -278,13 +278,6 @@ class Survey:
                 f"that follow are missing; {RESTORE}"
             )
         self.end = end
-
-
-def _header_words(fault: HeaderFault, data: bytes) -> str:
-    named = version_of(data)
-    if fault is HeaderFault.CHECKSUM and named != VERSION:
-        return f"its header {fault.value}, and names version {named} where riskd reads {VERSION}"
-    return f"its header {fault.value}"
 
 
 def survey(disk: Disk, directory: Path, boot: str, *, archived: bool = False) -> Survey:

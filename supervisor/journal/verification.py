@@ -17,7 +17,7 @@ from .files import ARCHIVE, archived_name, names_in, segment_name
 from .format import Frames, Header, HeaderFault, debris, framed_bytes
 from .opening import Repair, survey
 from .reader import TooOld, Walk, kept_segments, open_source, read_header
-from .snapshots import Snapshot, SnapshotUnusable, load, snapshot_lsns, snapshot_name
+from .snapshots import SnapshotUnusable, load, snapshot_lsns, snapshot_name
 
 RESTORE = "restore it from a copy, or give up what is from there on with `riskctl journal repair`"
 REPAIRED = "riskd cuts it off at its next start, and keeps it beside the journal"
@@ -260,11 +260,9 @@ def _what_follows(walk: Walk, frames: Frames) -> str:
 def _cut_at_start(disk: Disk, directory: Path, boot: str) -> Repair | None:
     """What the next start would cut off; None when it would refuse."""
     try:
-        found = survey(disk, directory, boot, archived=True)
-        older = Snapshot(found.oldest_lsn - 1, 0, b"") if found.oldest_lsn > 1 else None
-        for _ in found.facts(older, check_all=True):
-            pass
-    except (JournalError, OSError, SnapshotUnusable):
+        found = survey(disk, directory, boot)
+        found.check()
+    except (JournalError, OSError):
         return None
     return found.cut
 

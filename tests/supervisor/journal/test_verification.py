@@ -155,6 +155,8 @@ def test_a_missing_segment_is_named_by_its_facts(tmp_path: Path) -> None:
 
 def test_a_segment_that_was_rewritten_with_care_is_found_by_the_next(tmp_path: Path) -> None:
     real, forged = tmp_path / "real", tmp_path / "forged"
+    real.mkdir()
+    forged.mkdir()
     grow(real, 20)
     grow(forged, 20, b"a lie!")
     first, second, *_ = live(real)
