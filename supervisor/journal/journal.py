@@ -187,6 +187,20 @@ class Journal:
         self._digest = hashlib.sha256(header.encode())
         self._is_new_name = True
 
+    def _begin_again(self, before: Header) -> None:
+        """Put another in the place of a segment that holds no fact yet: it has the same number.
+
+        The header is on the disk before the name is: it may be that of the first segment."""
+        header = attrs.evolve(before, boot=self.boot)
+        prepared = self.prepare()
+        prepared.write(0, header.encode())
+        prepared.sync()
+        file = _begin(self.disk, prepared, self.directory, header)
+        self._file.close()
+        self._file, self._checksum = file, header.checksum
+        self._digest = hashlib.sha256(header.encode())
+        self._is_new_name = True
+
     # --- the next segment
 
     @property
@@ -280,7 +294,10 @@ def open_journal(survey: Survey, segment_bytes: int) -> Journal:
     try:
         if header.boot != survey.boot:
             # A segment holds the facts of one boot: `recovery` tells by that what a kill can't do.
-            journal._roll()  # noqa: SLF001 - the last step of making one
+            if end.offset == HEADER_BYTES:
+                journal._begin_again(header)  # noqa: SLF001 - the last step of making one
+            else:
+                journal._roll()  # noqa: SLF001 - the same
         sync = journal.sync()
         sync.run()
         disk.sync_directory(directory)
