@@ -80,6 +80,8 @@ class Journal:
     _first: int
     _offset: int
     _checksum: int
+    """What the next frame names as its previous."""
+    _newest: int
     _digest: "hashlib._Hash"
     _next: File | None = attrs.field(default=None, init=False)
     _sealed: list[tuple[File, int]] = attrs.field(factory=list, init=False)
@@ -105,8 +107,8 @@ class Journal:
 
     @property
     def checksum(self) -> int:
-        """Of the newest frame."""
-        return self._checksum
+        """Of the newest frame, whatever segment it is in; 0 before the first."""
+        return self._newest
 
     @property
     def head(self) -> str:
@@ -145,7 +147,7 @@ class Journal:
         except OSError as error:
             raise self.fail("a fact could not be written", error) from error
         self._digest.update(data)
-        self.lsn, self._checksum = lsn, checksum
+        self.lsn, self._checksum, self._newest = lsn, checksum, checksum
         self._offset += need
         return lsn
 
@@ -328,6 +330,7 @@ def _resume(survey: Survey, end: End, header: Header, segment_bytes: int) -> Jou
         first=header.first,
         offset=end.offset,
         checksum=end.checksum,
+        newest=end.newest,
         digest=end.digest,
     )
 
@@ -352,5 +355,6 @@ def _first(survey: Survey, segment_bytes: int) -> Journal:
         first=1,
         offset=HEADER_BYTES,
         checksum=header.checksum,
+        newest=0,
         digest=hashlib.sha256(header.encode()),
     )

@@ -79,6 +79,9 @@ class End:
     lsn: int
     offset: int
     checksum: int
+    """What the next frame names as its previous."""
+    newest: int
+    """The checksum of the last frame; 0: it was not read, or there is none."""
     segment: Segment | None
     digest: "hashlib._Hash" = attrs.field(repr=False, factory=hashlib.sha256)
     """Of the segment up to its end. It goes on from here."""
@@ -124,7 +127,7 @@ class Survey:
 
     def _walk(self, begin: int, after: Snapshot | None) -> Iterator[tuple[int, memoryview]]:
         self._expect_all()
-        end = End(0, 0, 0, None)
+        end = End(0, 0, 0, 0, None)
         for index, segment in enumerate(self.segments):
             header = segment.header
             data = self._read(segment)
@@ -143,7 +146,8 @@ class Survey:
                 elif after is not None and lsn == begin and frames.checksum != after.frame:
                     raise SnapshotUnusable(f"snapshot {begin} is of another journal")
             digest = hashlib.sha256(memoryview(data)[: frames.end])
-            end = End(frames.lsn, frames.end, frames.checksum, segment, digest)
+            newest = frames.checksum if frames.lsn >= header.first else end.newest
+            end = End(frames.lsn, frames.end, frames.checksum, newest, segment, digest)
             if self._judge(index, frames):
                 break
         self._finish(end, begin)
@@ -159,7 +163,7 @@ class Survey:
         digest = hashlib.sha256(data)
         if digest.digest() != chain.chain:
             return None
-        return End(last, len(data), 0, segment, digest)
+        return End(last, len(data), 0, 0, segment, digest)
 
     # --- one segment
 
