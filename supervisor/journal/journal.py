@@ -31,6 +31,7 @@ from .format import (
     NO_CHAIN,
     PAYLOAD_BYTES_MAX,
     Header,
+    debris,
     encode_frame,
     framed_bytes,
 )
@@ -292,6 +293,7 @@ def open_journal(survey: Survey, segment_bytes: int) -> Journal:
         return _first(survey, segment_bytes)
     header = end.segment.header
     assert isinstance(header, Header), "the walk ended in it"
+    _write_again(survey)
     journal = _resume(survey, end, header, segment_bytes)
     try:
         if header.boot != survey.boot:
@@ -308,6 +310,31 @@ def open_journal(survey: Survey, segment_bytes: int) -> Journal:
         raise
     journal.synced(sync)
     return journal
+
+
+def _write_again(survey: Survey) -> None:
+    """Bring to the disk what an earlier process of this boot may have left in the kernel.
+
+    It is written once more, for a sync that failed may have left pages that the kernel takes for
+    written and the disk doesn't have. Raises OSError.
+    """
+    for segment in reversed(survey.segments):
+        header = segment.header
+        if not isinstance(header, Header) or header.boot != survey.boot or segment.is_archived:
+            continue
+        try:
+            file = survey.disk.open(segment.path, writable=True)
+        except FileNotFoundError:
+            continue  # the repair moved it away
+        try:
+            data = file.read(0, file.size()).rstrip(b"\0")
+            file.write(0, data)
+            file.sync()
+        finally:
+            file.close()
+        first = next(debris(data, HEADER_BYTES), None)
+        if first is not None and first.safe_lsn >= segment.first - 1:
+            break
 
 
 def _resume(survey: Survey, end: End, header: Header, segment_bytes: int) -> Journal:
