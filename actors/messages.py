@@ -2,7 +2,8 @@
 
 A *command* asks for something and may be refused. A *report* tells what somebody saw and can't be
 refused, only disbelieved. A *fact* says in the past tense what riskd has decided or lived through;
-what riskd knows is what its facts add up to. A *reply* answers one command, and carries its id.
+what riskd knows is what its facts add up to. A *reply* answers one command, and carries its id. A
+*push* is what a subscriber is told after that, with the id of its `subscribe`.
 
 All of them are frozen, tagged structs. The tag is written out beside the class, because it is what
 other programs see on the socket and what old journals hold: renaming a class is free, changing a
@@ -16,12 +17,14 @@ same schema version.
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 MessageId = (
     Annotated[int, Meta(ge=0, le=2**63 - 1)] | Annotated[str, Meta(min_length=1, max_length=64)]
 )
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Lsn = Annotated[int, Meta(ge=1, le=2**63 - 1)]
+"""A fact's place in history. They count from 1 without a gap."""
 
 PROTOCOL = 1
 """The socket protocol that this riskd speaks. It grows by new messages and optional fields; the
@@ -75,7 +78,20 @@ class Reload(Command, frozen=True, kw_only=True, tag="reload"):
     """Read the configuration file again; take it when it is valid, else change nothing."""
 
 
-ClientCommand = Hello | Version | Status | Actors | KillActor | ShowConfig | Reload
+class Subscribe(Command, frozen=True, kw_only=True, tag="subscribe"):
+    """Tell me the facts, or those that I choose: each once, in order, none left out.
+
+    `from_lsn` is the first that is wanted; null: only those that come from now on. A fact is chosen
+    when it fits each of `facts` (tags), `actor` and `account` that is given.
+    """
+
+    from_lsn: Lsn | None = None
+    facts: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
+    actor: Name | None = None
+    account: Name | None = None
+
+
+ClientCommand = Hello | Version | Status | Actors | KillActor | ShowConfig | Reload | Subscribe
 """What may arrive on the socket. Anything else gets a typed error."""
 
 
@@ -139,6 +155,13 @@ class Reloaded(Reply, frozen=True, kw_only=True, tag="reloaded"):
     needs_restart: list[str]
 
 
+class Subscribed(Reply, frozen=True, kw_only=True, tag="subscribed"):
+    """Pushes follow, from `from_lsn` on. `lsn` is the newest fact now, 0 when there is none yet."""
+
+    from_lsn: int
+    lsn: int
+
+
 class Refused(Reply, frozen=True, kw_only=True, tag="refused"):
     """riskd understood and said no. Nothing was changed."""
 
@@ -153,6 +176,33 @@ class Error(Reply, frozen=True, kw_only=True, tag="error"):
     code: str
     message: str
     field: str | None = None
+
+
+# --- pushes ---------------------------------------------------------------------------------------
+
+
+class Push(Struct, frozen=True, kw_only=True, tag_field="type"):
+    """What a subscriber is told without asking again. `id` is that of its `subscribe`."""
+
+    id: MessageId
+
+
+class Told(Push, frozen=True, kw_only=True, tag="recorded"):
+    """One fact. The line is made of the stored one as it is, so that `fact` is not decoded here."""
+
+    lsn: int
+    at: str
+    monotonic_s: float
+    fact: Raw
+
+
+class Position(Push, frozen=True, kw_only=True, tag="position"):
+    """Everything up to `lsn` has been told, or was not chosen."""
+
+    lsn: int
+
+
+AnyPush = Told | Position
 
 
 # --- reports --------------------------------------------------------------------------------------
@@ -370,7 +420,16 @@ AnyFact = (
     | LooseningWithdrawn
 )
 AnyReply = (
-    Welcome | VersionIs | StatusIs | ActorsAre | ActorKilled | ConfigIs | Reloaded | Refused | Error
+    Welcome
+    | VersionIs
+    | StatusIs
+    | ActorsAre
+    | ActorKilled
+    | ConfigIs
+    | Reloaded
+    | Subscribed
+    | Refused
+    | Error
 )
 
 

@@ -21,6 +21,7 @@ from riskd.actors.messages import (
     ActorsAre,
     ActorSilent,
     AnyFact,
+    AnyPush,
     AnyReply,
     Beat,
     ChildEnded,
@@ -41,7 +42,9 @@ from riskd.actors.messages import (
     Hello,
     KillActor,
     MessageQuarantined,
+    Position,
     Pulse,
+    Push,
     Recorded,
     Refused,
     Reload,
@@ -51,7 +54,10 @@ from riskd.actors.messages import (
     ShowConfig,
     Status,
     StatusIs,
+    Subscribe,
+    Subscribed,
     SupervisorEscalated,
+    Told,
     Version,
     VersionIs,
     Welcome,
@@ -60,12 +66,18 @@ from riskd.actors.messages import (
 GOLDEN = Path(__file__).parent / "golden" / "messages"
 WRITE = "RISKD_WRITE_GOLDEN"
 
-Kind = type[Command] | type[Reply] | type[Report] | type[Fact]
-KINDS: dict[Kind, Any] = {Command: ClientCommand, Reply: AnyReply, Report: Pulse, Fact: AnyFact}
+Kind = type[Command] | type[Reply] | type[Push] | type[Report] | type[Fact]
+KINDS: dict[Kind, Any] = {
+    Command: ClientCommand,
+    Reply: AnyReply,
+    Push: AnyPush,
+    Report: Pulse,
+    Fact: AnyFact,
+}
 """Each kind, and what its bytes are decoded as."""
 
 CHILD = {"supervisor": "riskd/watchdogs", "child": "heartbeat"}
-SAMPLES: tuple[Command | Reply | Report | Fact, ...] = (
+SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
     Hello(id=1, token="t0k3n", role="observer", protocol=1),  # noqa: S106 - no secret of anybody
     Version(id="a-1"),
     Status(id=2),
@@ -73,6 +85,7 @@ SAMPLES: tuple[Command | Reply | Report | Fact, ...] = (
     KillActor(id=4, name="heartbeat"),
     ShowConfig(id=5),
     Reload(id=6),
+    Subscribe(id=7, from_lsn=12, facts=("child_failed", "halted"), actor="gate", account="main"),
     Welcome(
         id=1,
         role="worker",
@@ -88,8 +101,17 @@ SAMPLES: tuple[Command | Reply | Report | Fact, ...] = (
     ActorKilled(id=4, name="heartbeat", incarnation=7),
     ConfigIs(id=5, source="riskd.toml", config={"riskd": {"log_level": "info"}}),
     Reloaded(id=6, source="riskd.toml", changed=["riskd.log_level"], needs_restart=["control.x"]),
+    Subscribed(id=7, from_lsn=12, lsn=4711),
     Refused(id=7, code="invalid_config", message="not valid", problems=["riskd.toml:1: key: why"]),
     Error(id=None, code="invalid_field", message="expected int", field="id"),
+    Told(
+        id=7,
+        lsn=12,
+        at="2026-01-02T03:04:05.000006Z",
+        monotonic_s=492.338,
+        fact=msgspec.Raw(b'{"type":"daemon_stopped","reason":"SIGTERM"}'),
+    ),
+    Position(id=7, lsn=4711),
     Pulse(beating=("settings", "service"), silent=("control",)),
     DaemonStarted(
         version="0.1.0", process_id=4711, config_source="riskd.toml", config_digest="5ee7"
@@ -202,6 +224,9 @@ def test_a_message_can_not_be_changed(sample: msgspec.Struct) -> None:
         setattr(sample, sample.__struct_fields__[-1], None)
 
 
+TAGS_TOO_MANY = ",".join(['"x"'] * 257)
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -214,6 +239,13 @@ def test_a_message_can_not_be_changed(sample: msgspec.Struct) -> None:
         f'{{"type":"status","id":"{"x" * 65}"}}',
         f'{{"type":"kill_actor","name":"{"x" * 129}"}}',
         f'{{"type":"hello","token":"{"x" * 257}"}}',
+        '{"type":"subscribe","from_lsn":0}',
+        '{"type":"subscribe","from_lsn":9223372036854775808}',
+        '{"type":"subscribe","facts":[""]}',
+        f'{{"type":"subscribe","facts":["{"x" * 129}"]}}',
+        f'{{"type":"subscribe","facts":[{TAGS_TOO_MANY}]}}',
+        f'{{"type":"subscribe","actor":"{"x" * 129}"}}',
+        f'{{"type":"subscribe","account":"{"x" * 129}"}}',
     ],
 )
 def test_what_comes_from_outside_is_bounded(line: str) -> None:

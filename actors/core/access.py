@@ -30,6 +30,7 @@ from ..messages import (
     Reload,
     ShowConfig,
     Status,
+    Subscribe,
     Version,
 )
 
@@ -57,6 +58,7 @@ PERMITTED: Mapping[type[Command], frozenset[Role]] = {
     Version: _EVERYONE,
     Status: _EVERYONE,
     Actors: _PEOPLE,
+    Subscribe: _PEOPLE,
     KillActor: _OPERATORS,
     ShowConfig: _OPERATORS,
     Reload: _OPERATORS,

@@ -27,6 +27,7 @@ ErrorCode = Literal[
     "too_many_clients",
     "not_permitted",
     "unavailable",
+    "feed_lost",
     "internal",
 ]
 """Every code that an `error` reply can carry."""

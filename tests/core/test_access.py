@@ -30,6 +30,7 @@ from riskd.actors.messages import (
     Reload,
     ShowConfig,
     Status,
+    Subscribe,
     Version,
 )
 
@@ -90,9 +91,11 @@ def test_everybody_may_greet_and_ask_for_status_and_version(command: type[Comman
     assert all(permit(caller(role), command, Tokens()) is None for role in Role)
 
 
-def test_a_worker_stands_apart_from_an_observer() -> None:
-    assert permit(caller(Role.OBSERVER), Actors, Tokens()) is None
-    assert permit(caller(Role.WORKER), Actors, Tokens()) is not None
+@pytest.mark.parametrize("command", [Actors, Subscribe])
+def test_a_worker_stands_apart_from_an_observer(command: type[Command]) -> None:
+    assert permit(caller(Role.OBSERVER), command, Tokens()) is None
+    assert permit(caller(Role.OPERATOR), command, Tokens()) is None
+    assert permit(caller(Role.WORKER), command, Tokens()) is not None
 
 
 # --- admission ------------------------------------------------------------------------------------
