@@ -4,10 +4,16 @@ Each client has one task, which reads a chunk, answers each line of it in order 
 replies together. So a client that sends faster than riskd answers waits in its own socket buffer,
 and what riskd holds for it is one unfinished line and one batch of replies.
 
+A subscriber has a second task, which reads facts from the feed and sends them. Both put whole lines
+into `unsent` and take turns in sending them, so that a reply never comes in the middle of a fact.
+It asks the feed for more only once the socket has taken what it had: a subscriber that is slow
+costs one batch of facts, and what it lacks waits on the disk.
+
 What happens beyond each bound:
 
 * a line over `max_line_bytes`: `line_too_long`, and that connection is closed;
-* a client that leaves its replies unread for `send_timeout_s`: its connection is closed;
+* a client that reads nothing for `send_timeout_s` while something waits for it: its connection is
+  closed, and a subscriber comes back for what it lacks;
 * more than `max_clients`: whoever has been silent the longest gives up its place (see
   `core.access.yields_to`), or the newcomer is turned away;
 * no descriptor left to accept with: accepting pauses, those who are connected are served;
@@ -22,7 +28,8 @@ import os
 import socket
 import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, aclosing, suppress
+from functools import partial
 from typing import Any, Protocol
 
 import attrs
@@ -31,13 +38,27 @@ import trio
 from structlog.typing import FilteringBoundLogger
 
 from .core.access import Access, Caller, Denied, Peer, Tokens, admit, greet, permit, yields_to
+from .core.subscription import Subscription, unknown_fact
 from .core.wire import ErrorCode, Lines, LineTooLong, blank, parse
-from .messages import Command, Error, Hello, MessageId, Refused, Reply, Welcome
+from .messages import (
+    Command,
+    Error,
+    Hello,
+    MessageId,
+    Refused,
+    Reply,
+    Subscribe,
+    Subscribed,
+    Welcome,
+)
+from .ports import Feed, FeedLost, Follower
 
 CHUNK_BYTES = 65_536
 """One read, the largest that a client gets before its replies are sent."""
 FLUSH_BYTES = 65_536
 """Replies beyond this are sent before the next command is looked at."""
+PUSH_BYTES = 32_768
+"""So much is read of the feed at once, and so much of it is made lines before they are sent."""
 TURN_LINES = 32
 """After so many lines of one client everybody else gets a turn."""
 ACCEPT_PAUSE_S = 0.1
@@ -88,9 +109,10 @@ class Context(Protocol):
 
 @attrs.frozen
 class ControlStatistics:
-    """`clients` is now; the rest counts since this actor was made."""
+    """`clients` and `subscribers` are now; the rest counts since this actor was made."""
 
     clients: int
+    subscribers: int
     accepted: int
     refused: int
     evicted: int
@@ -111,15 +133,20 @@ class _Tally:
 
 @attrs.define(eq=False)
 class _Client:
-    """One connection. Only its own task touches `unsent`, until that task has been cancelled."""
+    """One connection. `unsent` holds whole lines, but for the first, of which a part may be gone;
+    only the holder of `turn` sends and shortens it."""
 
     socket: trio.socket.SocketType
     caller: Caller
     lines: Lines
     heard_at: float
+    nursery: trio.Nursery
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     unsent: bytearray = attrs.field(factory=bytearray)
+    turn: trio.Lock = attrs.field(factory=trio.Lock)
     parting: bool = False
+    subscription: Subscription | None = None
+    pushing: trio.CancelScope | None = None
 
 
 class Control:
@@ -133,6 +160,7 @@ class Control:
         handlers: Mapping[type[Command], Handler],
         log: FilteringBoundLogger,
         *,
+        feed: Feed,
         tokens: Tokens,
         version: str,
     ) -> None:
@@ -141,6 +169,7 @@ class Control:
         self._access = access
         self._handlers = dict(handlers)
         self._log = log
+        self._feed = feed
         self._tokens = tokens
         self._version = version
         self._clients: dict[_Client, None] = {}
@@ -148,7 +177,8 @@ class Control:
         self._logged: dict[str, tuple[float, int]] = {}
 
     def statistics(self) -> ControlStatistics:
-        return ControlStatistics(len(self._clients), **attrs.asdict(self._tally))
+        subscribers = sum(client.subscription is not None for client in self._clients)
+        return ControlStatistics(len(self._clients), subscribers, **attrs.asdict(self._tally))
 
     async def serve(
         self,
@@ -199,7 +229,7 @@ class Control:
             return
         self._tally.accepted += 1
         lines = Lines(self._limits.max_line_bytes)
-        client = _Client(connection, caller, lines, trio.current_time())
+        client = _Client(connection, caller, lines, trio.current_time(), nursery)
         self._clients[client] = None
         nursery.start_soon(self._attend, client)
 
@@ -229,7 +259,16 @@ class Control:
 
     def _drop(self, client: _Client) -> None:
         self._clients.pop(client, None)
+        if client.pushing is not None:
+            client.pushing.cancel()
         client.socket.close()
+
+    def _cut(self, client: _Client) -> None:
+        """Nothing more goes either way, and whichever task waits for this client finds out."""
+        client.parting = True
+        client.unsent.clear()
+        with suppress(OSError):
+            client.socket.shutdown(socket.SHUT_RDWR)
 
     # --- one client -------------------------------------------------------------------------------
 
@@ -245,7 +284,7 @@ class Control:
     async def _converse(self, client: _Client) -> None:
         while not client.parting:
             chunk = await client.socket.recv(CHUNK_BYTES)
-            if not chunk:
+            if not chunk or client.parting:
                 break
             client.heard_at = trio.current_time()
             await self._hear(client, chunk)
@@ -270,25 +309,113 @@ class Control:
             client.parting = True
 
     async def _flush(self, client: _Client) -> None:
-        """Send what is unsent. A cancelled flush leaves exactly what has not been sent."""
-        with trio.move_on_after(self._limits.send_timeout_s) as deadline:
-            while client.unsent:
-                sent = await client.socket.send(client.unsent)
-                del client.unsent[:sent]
-        if deadline.cancelled_caught:
-            self._tally.dropped_slow += 1
-            self._warn("control.client_slow", unsent=len(client.unsent), **_who(client))
-            client.unsent.clear()
-            client.parting = True
+        """Send what is unsent, or cut a client that takes nothing of it for too long, or has gone.
+
+        A cancelled flush leaves exactly what has not been sent.
+        """
+        try:
+            client.turn.acquire_nowait()  # Which, unlike `acquire`, costs no pass of the loop.
+        except trio.WouldBlock:
+            await client.turn.acquire()
+        try:
+            with trio.move_on_after(self._limits.send_timeout_s) as patience:
+                while client.unsent:
+                    sent = await client.socket.send(client.unsent)
+                    del client.unsent[:sent]
+                    self._went(client, patience)
+            if patience.cancelled_caught:
+                self._tally.dropped_slow += 1
+                self._warn("control.client_slow", unsent=len(client.unsent), **_who(client))
+                self._cut(client)
+        except OSError as error:
+            self._log.debug("control.client_lost", cause=str(error), **_who(client))
+            self._cut(client)
+        finally:
+            client.turn.release()
+
+    def _went(self, client: _Client, patience: trio.CancelScope) -> None:
+        """Its socket has taken something: it is there, and a subscriber says so in no other way."""
+        now = trio.current_time()
+        patience.deadline = now + self._limits.send_timeout_s
+        if client.subscription is not None:
+            client.heard_at = now
 
     async def _flush_all(self) -> None:
         async with trio.open_nursery() as nursery:
             for client in self._clients:
-                nursery.start_soon(self._flush_last, client)
+                nursery.start_soon(self._flush, client)
 
-    async def _flush_last(self, client: _Client) -> None:
-        with suppress(OSError):  # The client has gone first, and there is nobody left to tell.
+    # --- one subscriber ---------------------------------------------------------------------------
+
+    async def _subscribe(self, client: _Client, _caller: Caller, command: Subscribe) -> Subscribed:
+        if client.subscription is not None:
+            said = "this connection has a subscription already; open another one"
+            raise CommandRefused("already_subscribed", said)
+        newest = self._feed.lsn
+        from_lsn = newest + 1 if command.from_lsn is None else command.from_lsn
+        if from_lsn > newest + 1:
+            said = f"there is no fact {from_lsn} to begin at: the newest is {newest}"
+            raise CommandRefused("ahead", said)
+        if command.from_lsn is not None:
+            await self._check_kept(from_lsn)
+        client.subscription = Subscription(command, from_lsn - 1)
+        client.pushing = trio.CancelScope()
+        # It runs at the next checkpoint, and there is none before the reply lies in `unsent`.
+        client.nursery.start_soon(self._push, client, client.subscription, client.pushing)
+        return Subscribed(from_lsn=from_lsn, lsn=newest)
+
+    async def _check_kept(self, from_lsn: int) -> None:
+        try:
+            oldest = await self._feed.oldest_lsn()
+        except FeedLost as lost:
+            raise CommandUnavailable(str(lost)) from lost
+        if from_lsn < oldest:
+            said = f"fact {from_lsn} is no longer kept: the oldest is {oldest}"
+            raise CommandRefused("too_old", said)
+
+    async def _push(
+        self, client: _Client, subscription: Subscription, scope: trio.CancelScope
+    ) -> None:
+        """Tell a subscriber what comes. When the feed fails, say so: it may subscribe again."""
+        about, last = subscription.subscribe.id, b""
+        with scope:
+            try:
+                async with aclosing(self._feed.follow(subscription.lsn)) as follower:
+                    await self._tell(client, subscription, follower)
+            except FeedLost as lost:
+                self._warn("control.feed_lost", cause=str(lost), **_who(client))
+                last = self._fault(about, "feed_lost", str(lost))
+            except Exception as error:  # noqa: BLE001 - a bug costs this subscription alone
+                self._warn("control.feed_failed", exc_info=error)
+                said = "riskd failed at this subscription, which has ended; its log says how"
+                last = self._fault(about, "internal", said)
+            client.subscription = None
+            client.unsent += last
             await self._flush(client)
+            if client.parting:
+                self._cut(client)
+
+    async def _tell(self, client: _Client, subscription: Subscription, follower: Follower) -> None:
+        """Until it has gone, or may no longer hear."""
+        while not client.parting:
+            client.unsent += subscription.reach(self._feed.lsn)
+            await self._flush(client)
+            batch = await follower.next(bytes_max=PUSH_BYTES)
+            if denied := permit(client.caller, Subscribe, self._tokens):
+                self._deny(client, subscription.subscribe, denied)
+                return
+            await self._send_facts(client, subscription, batch)
+
+    async def _send_facts(
+        self, client: _Client, subscription: Subscription, batch: Sequence[tuple[int, bytes]]
+    ) -> None:
+        for lsn, stored in batch:
+            client.unsent += subscription.tell(lsn, stored)
+            if len(client.unsent) > PUSH_BYTES:
+                await self._flush(client)
+            if client.parting:
+                return
+        await trio.lowlevel.checkpoint()  # Or a feed that has all at hand would wait for nothing.
 
     # --- one command ------------------------------------------------------------------------------
 
@@ -302,11 +429,18 @@ class Control:
             self._deny(client, command, denied)
         elif isinstance(command, Hello):
             self._greet(client, command)
+        elif isinstance(command, Subscribe):
+            unknown = unknown_fact(command)
+            client.unsent += (
+                self._fault(command.id, "invalid_value", unknown, "facts")
+                if unknown
+                else await self._obey(client.caller, command, partial(self._subscribe, client))
+            )
         else:
-            client.unsent += await self._obey(client.caller, command)
+            handler = self._handlers.get(type(command))
+            client.unsent += await self._obey(client.caller, command, handler)
 
-    async def _obey(self, caller: Caller, command: Command) -> bytes:
-        handler = self._handlers.get(type(command))
+    async def _obey(self, caller: Caller, command: Command, handler: Handler | None) -> bytes:
         if handler is None:
             return self._fault(command.id, "unavailable", "nobody here carries this command out")
         try:
@@ -342,7 +476,7 @@ class Control:
     def _deny(self, client: _Client, command: Command, denied: Denied) -> None:
         self._warn("control.not_permitted", command=type(command).__name__, **_who(client))
         client.unsent += self._fault(command.id, denied.code, denied.message, denied.field)
-        client.parting = denied.closes
+        client.parting |= denied.closes
 
     def _fault(
         self, about: MessageId | None, code: ErrorCode, message: str, field: str | None = None

@@ -1,6 +1,6 @@
 """What actors need from outside, as protocols; the composition root gives each its own."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -137,3 +137,36 @@ class Offload(Protocol):
     async def run(self, act: Callable[[], T]) -> T:
         """The result of `act()`, or what it raised. A caller that is cancelled leaves at once, and
         its act goes on; the next one waits for it. So what an act uses stays open until then."""
+
+
+class FeedLost(Exception):
+    """Facts that were to come next can't be read. The text says which, and what to do."""
+
+
+class Follower(Protocol):
+    """One reader's place in history. Slow readers keep nobody up: it reads when it is asked."""
+
+    async def next(self, *, bytes_max: int) -> Sequence[tuple[int, bytes]]:
+        """The facts that follow, each with its LSN and as it is stored: in order, without a gap.
+
+        Waits until there is one. More of them come together while they have `bytes_max` in all;
+        the first one comes however long it is. Cancelled, it has passed over nothing. Raises
+        FeedLost, and is of no more use then.
+        """
+
+    async def aclose(self) -> None:
+        """Let go of what it holds. Called in a cancelled scope, it does that all the same."""
+
+
+class Feed(Protocol):
+    """History as those read it who follow it."""
+
+    @property
+    def lsn(self) -> int:
+        """The newest fact's, 0 before the first. Whoever follows can read up to there NOW."""
+
+    async def oldest_lsn(self) -> int:
+        """The oldest that is kept; 1 before the first. Raises FeedLost when that can't be read."""
+
+    def follow(self, after_lsn: int) -> Follower:
+        """A reader that begins behind this fact."""

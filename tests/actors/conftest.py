@@ -1,4 +1,5 @@
-"""Doubles for tests of the control socket: a served Control, a client that speaks lines, a log."""
+"""Doubles for tests of the control socket: a served Control, a client that speaks lines, a log, and
+a history in memory."""
 
 import json
 import os
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import attrs
+import msgspec
 import pytest
 import trio
 from riskd.actors import control as module
@@ -19,13 +21,16 @@ from riskd.actors.messages import (
     ActorKilled,
     Actors,
     ActorsAre,
+    ActorSilent,
     Command,
+    Fact,
     KillActor,
     Status,
     StatusIs,
     Version,
     VersionIs,
 )
+from riskd.actors.ports import FeedLost
 from structlog.typing import FilteringBoundLogger
 
 OBSERVER = 4242
@@ -61,6 +66,79 @@ class Log:
         while not self.of(event):
             await self._news.wait()
         return self.of(event)[0]
+
+
+class MemoryFeed:
+    """A Feed whose facts are in memory."""
+
+    def __init__(self) -> None:
+        self.oldest = 1
+        self.failure: Exception | None = None
+        self.stored: list[bytes] = []
+        self.followers: list[MemoryFollower] = []
+        self._news = trio.Event()
+
+    @property
+    def lsn(self) -> int:
+        return len(self.stored)
+
+    async def oldest_lsn(self) -> int:
+        await trio.lowlevel.checkpoint()
+        if self.failure is not None:
+            raise self.failure
+        return self.oldest
+
+    def follow(self, after_lsn: int) -> "MemoryFollower":
+        self.followers.append(MemoryFollower(self, after_lsn))
+        return self.followers[-1]
+
+    def add(self, count: int = 1, fact: Fact | None = None) -> None:
+        """So many more facts, each of a few hundred bytes and none like another."""
+        for _ in range(count):
+            lsn = self.lsn + 1
+            added = fact or ActorSilent(actor=f"actor-{lsn}" + "é" * (lsn % 97), deadline_s=lsn)
+            document = {"lsn": lsn, "at": "2026-01-02T03:04:05Z", "monotonic_s": 1.5, "fact": added}
+            self.stored.append(msgspec.json.encode(document))
+        self.wake()
+
+    def fail(self, failure: Exception | None) -> None:
+        self.failure = failure
+        self.wake()
+
+    def wake(self) -> None:
+        self._news.set()
+        self._news = trio.Event()
+
+    async def news(self) -> None:
+        await self._news.wait()
+
+
+@attrs.define
+class MemoryFollower:
+    feed: MemoryFeed
+    lsn: int
+    calls: int = 0
+    closed: bool = False
+
+    async def next(self, *, bytes_max: int) -> Sequence[tuple[int, bytes]]:
+        self.calls += 1
+        while self.feed.failure is None and self.lsn == self.feed.lsn:
+            await self.feed.news()
+        if self.feed.failure is not None:
+            raise self.feed.failure
+        if self.lsn + 1 < self.feed.oldest:
+            raise FeedLost(f"fact {self.lsn + 1} is gone")
+        batch: list[tuple[int, bytes]] = []
+        for stored in self.feed.stored[self.lsn :]:
+            bytes_max -= len(stored)
+            if batch and bytes_max < 0:
+                break
+            self.lsn += 1
+            batch.append((self.lsn, stored))
+        return batch
+
+    async def aclose(self) -> None:
+        self.closed = True
 
 
 @attrs.frozen
@@ -138,6 +216,7 @@ class Served:
     place: Path
     log: Log
     tokens: Tokens
+    feed: MemoryFeed
     context: Context
     scope: trio.CancelScope
     ended: trio.Event
@@ -168,6 +247,7 @@ def listening() -> Iterator[tuple[socket.socket, Path]]:
 def build(
     listeners: Sequence[socket.socket],
     handlers: Mapping[type[Command], Handler] | None = None,
+    feed: MemoryFeed | None = None,
     **limits: Any,
 ) -> tuple[Control, Log, Tokens]:
     log, tokens = Log(), Tokens()
@@ -177,6 +257,7 @@ def build(
         Access(os.getuid(), observer_user_ids={OBSERVER}),
         {**HANDLERS, **(handlers or {})},
         cast("FilteringBoundLogger", log),
+        feed=feed or MemoryFeed(),
         tokens=tokens,
         version="9",
     )
@@ -187,10 +268,12 @@ def build(
 async def served(
     handlers: Mapping[type[Command], Handler] | None = None,
     cleanup_s: float = 1.0,
+    feed: MemoryFeed | None = None,
     **limits: Any,
 ) -> AsyncIterator[Served]:
     with listening() as (listener, place), ExitStack() as at_the_end, trio.fail_after(SAFETY_S):
-        control, log, tokens = build([listener], handlers, **limits)
+        feed = feed or MemoryFeed()
+        control, log, tokens = build([listener], handlers, feed, **limits)
         context, scope, ended = Context(cleanup_s), trio.CancelScope(), trio.Event()
 
         async def serve(*, task_status: trio.TaskStatus[None]) -> None:
@@ -200,7 +283,7 @@ async def served(
 
         async with trio.open_nursery() as nursery:
             await nursery.start(serve)
-            yield Served(control, place, log, tokens, context, scope, ended, at_the_end)
+            yield Served(control, place, log, tokens, feed, context, scope, ended, at_the_end)
             scope.cancel()
 
 

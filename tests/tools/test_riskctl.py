@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import attrs
 import pytest
@@ -163,6 +163,7 @@ class Riskd:
             Access(os.getuid()),
             handlers,
             log,
+            feed=cast("Any", None),  # Nobody subscribes here.
             tokens=Tokens(),
             version="9.9",
         )
