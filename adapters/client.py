@@ -1,4 +1,4 @@
-"""A blocking client of riskd's socket: one question, one answer, one deadline."""
+"""A blocking client of riskd's socket: questions, or one subscription."""
 
 import errno
 import math
@@ -6,16 +6,28 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self, TypeVar
 
 import msgspec
 
-from ..actors.messages import AnyReply, Command
+from ..actors.messages import (
+    AnyPush,
+    AnyReply,
+    Command,
+    Error,
+    Refused,
+    Subscribe,
+    Subscribed,
+    Told,
+)
 
 REPLY_BYTES_MAX = 16 * 1024 * 1024
 """A reply that is larger than any riskd's: the other end is no riskd, or a broken one."""
 CHUNK_BYTES = 65_536
+
+T = TypeVar("T")
 
 Unreachable = Literal["no_such_file", "refused", "permission", "timeout", "closed", "unusable_path"]
 _WORDS: dict[Unreachable, str] = {
@@ -53,6 +65,22 @@ class ProtocolError(Exception):
     """An answer came that this client can't read. The two ends are of different versions."""
 
 
+class NotSubscribed(Exception):
+    """riskd said no to a subscription, or can't go on with it: `reply` has the code and the why."""
+
+    def __init__(self, reply: Refused | Error) -> None:
+        super().__init__(reply.message)
+        self.reply = reply
+
+
+class News(NamedTuple):
+    """One push. ONCE IT HAS BEEN DEALT WITH, a later subscription goes on from `lsn + 1`."""
+
+    lsn: int
+    stored: bytes | None
+    """The fact's line as the journal holds it. None: up to here nothing else was chosen."""
+
+
 class Client:
     """One connection. After NotReachable or ProtocolError it is closed and stays so."""
 
@@ -62,7 +90,8 @@ class Client:
         self._timeout_s = timeout_s
         self._last_id = 0
         self._received = bytearray()
-        self._decoder: msgspec.json.Decoder[AnyReply] = msgspec.json.Decoder(AnyReply)
+        self._replies: msgspec.json.Decoder[AnyReply] = msgspec.json.Decoder(AnyReply)
+        self._pushes: msgspec.json.Decoder[AnyPush | Error] = msgspec.json.Decoder(AnyPush | Error)
         self._socket = self._connect()
 
     def ask(self, command: Command) -> AnyReply:
@@ -79,6 +108,36 @@ class Client:
         except BaseException:
             self.close()
             raise
+
+    def subscribe(self, command: Subscribe) -> Iterator[News]:
+        """What riskd tells from now on; the connection is for nothing else then.
+
+        The reply is awaited here, as that of any question; the news may take as long as they like.
+        Raises NotSubscribed here when riskd says no, and later when it can't go on. The iteration
+        has no end of its own: NotReachable says that the connection has one.
+        """
+        reply = self.ask(command)
+        if isinstance(reply, Subscribed):
+            return self._news(self._last_id)
+        self.close()
+        if isinstance(reply, Refused | Error):
+            raise NotSubscribed(reply)
+        raise ProtocolError(f"{self._path}: a subscription was answered by something else")
+
+    def _news(self, about: int) -> Iterator[News]:
+        head = b'{"type":"recorded","id":%d,' % about
+        try:
+            while True:
+                line = self._read_line(math.inf)
+                push = self._decoded(line, self._pushes)
+                if isinstance(push, Error):
+                    raise NotSubscribed(push)
+                is_fact = isinstance(push, Told)
+                if push.id != about or is_fact != line.startswith(head):
+                    raise ProtocolError(f"{self._path}: news that were not subscribed to")
+                yield News(push.lsn, b"{" + line[len(head) :] if is_fact else None)
+        finally:
+            self.close()
 
     def close(self) -> None:
         self._socket.close()
@@ -120,15 +179,17 @@ class Client:
             raise self._lost(error) from error
 
     def _read_reply(self, deadline: float) -> AnyReply:
-        line = self._read_line(deadline)
-        try:
-            reply = self._decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise ProtocolError(f"{self._path}: unreadable answer: {error}") from error
+        reply = self._decoded(self._read_line(deadline), self._replies)
         # Without an id it is about the connection: riskd says why it is going to close it.
         if reply.id not in (self._last_id, None):
             raise ProtocolError(f"{self._path}: an answer to a question that was not asked")
         return reply
+
+    def _decoded(self, line: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
+        try:
+            return decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise ProtocolError(f"{self._path}: unreadable answer: {error}") from error
 
     def _read_line(self, deadline: float) -> bytes:
         searched = 0
@@ -152,7 +213,7 @@ class Client:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
             raise TimeoutError(errno.ETIMEDOUT, "no answer in time")
-        self._socket.settimeout(remaining)
+        self._socket.settimeout(None if deadline == math.inf else remaining)
 
     def _lost(self, error: OSError) -> NotReachable:
         timed_out = isinstance(error, TimeoutError)

@@ -1,4 +1,4 @@
-"""The blocking client: one question, one answer or one named reason, within its time."""
+"""The blocking client: one question, one answer or one named reason, within its time; and news."""
 
 import socket
 import subprocess
@@ -9,10 +9,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
-from riskd.actors.messages import Error, KillActor, Refused, Status, StatusIs, Version, VersionIs
+from riskd.actors.messages import (
+    Error,
+    KillActor,
+    Refused,
+    Status,
+    StatusIs,
+    Subscribe,
+    Version,
+    VersionIs,
+)
 from riskd.adapters import client as module
-from riskd.adapters.client import Client, NotReachable, ProtocolError
+from riskd.adapters.client import Client, News, NotReachable, NotSubscribed, ProtocolError
 
 Script = Callable[[socket.socket], None]
 
@@ -314,6 +324,141 @@ def test_an_endless_answer_is_cut_at_the_bound(
     ):
         client.ask(Status())
     assert sent < 50_000_000
+
+
+# --- news -----------------------------------------------------------------------------------------
+
+SUBSCRIBED = b'{"type":"subscribed","id":1,"from_lsn":4,"lsn":4}\n'
+STORED = b'"lsn":4,"at":"2026-01-02T03:04:05Z","monotonic_s":1.5,"fact":{"type":"unheard_of"}}'
+TOLD = b'{"type":"recorded","id":1,' + STORED + b"\n"
+POSITION = b'{"type":"position","id":1,"lsn":9}\n'
+
+
+@pytest.mark.parametrize("size", [1, 10, 1000])
+def test_news_come_in_order_and_facts_as_they_are_stored(place: Path, size: int) -> None:
+    """Facts of a newer riskd too: their bytes are passed on."""
+    stream = SUBSCRIBED + TOLD + POSITION
+    pieces = [stream[at : at + size] for at in range(0, len(stream), size)]
+    with serving(place, answering(*pieces)), Client(place) as client:
+        news = client.subscribe(Subscribe(from_lsn=4))
+        assert [next(news), next(news)] == [News(4, b"{" + STORED), News(9, None)]
+
+
+def test_a_subscription_is_asked_for_at_once_and_with_all_that_was_chosen(place: Path) -> None:
+    asked: list[bytes] = []
+
+    def script(connection: socket.socket) -> None:
+        asked.append(connection.recv(65_536))
+        connection.sendall(SUBSCRIBED)
+
+    command = Subscribe(id=8, from_lsn=4, facts=("child_held",), actor="a", account="b")
+    with serving(place, script), Client(place) as client:
+        client.subscribe(command)
+    assert asked == [msgspec.json.encode(msgspec.structs.replace(command, id=1)) + b"\n"]
+
+
+def test_news_may_take_longer_than_any_answer(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float | None] = []
+
+    class Timed(socket.socket):
+        def settimeout(self, value: float | None) -> None:
+            waits.append(value)
+            super().settimeout(value)
+
+    def script(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(SUBSCRIBED)
+        subscribed.wait()
+        connection.sendall(POSITION)
+        connection.recv(1)
+
+    subscribed = threading.Event()
+    with serving(place, script):
+        monkeypatch.setattr(socket, "socket", Timed)
+        with Client(place, timeout_s=20) as client:
+            news = client.subscribe(Subscribe())
+            assert all(wait is not None for wait in waits)
+            subscribed.set()
+            next(news)
+    assert waits[-1] is None
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        Refused(id=1, code="too_old", message="the oldest is 9"),
+        Error(id=1, code="invalid_value", message="no such fact", field="facts"),
+        Error(id=None, code="too_many_clients", message="full"),
+    ],
+)
+def test_a_subscription_that_is_refused_has_no_news(place: Path, reply: Refused | Error) -> None:
+    with (
+        serving(place, answering(msgspec.json.encode(reply) + b"\n")),
+        Client(place) as client,
+        pytest.raises(NotSubscribed) as no,
+    ):
+        client.subscribe(Subscribe(from_lsn=4))
+    assert no.value.reply == reply
+    assert str(no.value) == reply.message
+
+
+def test_a_subscription_that_can_not_go_on_says_why_after_the_last_news(place: Path) -> None:
+    lost = Error(id=1, code="feed_lost", message="fact 5 is damaged")
+    stream = SUBSCRIBED + TOLD + msgspec.json.encode(lost) + b"\n"
+    with serving(place, answering(stream)), Client(place) as client:
+        news = client.subscribe(Subscribe(from_lsn=4))
+        assert next(news).lsn == 4
+        with pytest.raises(NotSubscribed) as no:
+            next(news)
+    assert no.value.reply == lost
+
+
+@pytest.mark.parametrize("rest", [b"", TOLD[:-1]])
+def test_a_connection_that_ends_is_never_taken_for_the_end_of_the_news(
+    place: Path, rest: bytes
+) -> None:
+    def script(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(SUBSCRIBED + TOLD + rest)
+
+    with serving(place, script), Client(place) as client:
+        news = client.subscribe(Subscribe(from_lsn=4))
+        assert next(news).lsn == 4
+        with pytest.raises(NotReachable) as no:
+            next(news)
+    assert no.value.reason == "closed"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"type":"status","id":1,"status":{}}\n',
+        POSITION.replace(b'"id":1', b'"id":2'),
+        TOLD.replace(b'"id":1', b'"id":2'),
+        TOLD.replace(b'"id":1,', b'"id": 1,'),
+        b"{}\n",
+    ],
+)
+def test_news_that_were_not_subscribed_to_are_an_error_of_the_protocol(
+    place: Path, line: bytes
+) -> None:
+    with serving(place, answering(SUBSCRIBED, line)), Client(place) as client:
+        news = client.subscribe(Subscribe(from_lsn=4))
+        with pytest.raises(ProtocolError):
+            next(news)
+        with pytest.raises(NotReachable):
+            client.ask(Status())
+
+
+def test_a_subscription_that_is_answered_by_something_else_is_an_error_of_the_protocol(
+    place: Path,
+) -> None:
+    with (
+        serving(place, answering(b'{"type":"status","id":1,"status":{}}\n')),
+        Client(place) as client,
+        pytest.raises(ProtocolError, match="something else"),
+    ):
+        client.subscribe(Subscribe())
 
 
 def test_importing_the_client_loads_neither_trio_nor_numpy() -> None:
