@@ -258,10 +258,8 @@ class Journal(Section, frozen=True, kw_only=True):
         ),
     ] = 100_000
     archive_days: Annotated[
-        float | None,
+        Annotated[float, Meta(gt=0, le=36_500)] | None,
         Meta(
-            gt=0,
-            le=36_500,
             description="Days that segments which no start needs are kept for, compressed, in "
             "`journal/archive/`. Unset: for ever.",
             extra_json_schema=RESTART,

@@ -67,6 +67,7 @@ from ..config.render import NEEDS_RESTART, differences, masked
 from ..config.schema import Config, Supervision
 from . import keeper
 from .endpoint import Endpoint
+from .feed import LedgerFeed
 from .journal import JournalFailed
 from .ledger import Ledger, Overtaken
 from .past import SupervisionHistory
@@ -237,6 +238,7 @@ class Riskd:
             self.access,
             self._handlers(),
             structlog.get_logger("riskd.control"),
+            feed=LedgerFeed(self.ledger),
             tokens=Tokens(),
             version=self.version,
         )
