@@ -62,6 +62,9 @@ Group = Annotated[
 ]
 
 
+Days = Annotated[float, Meta(gt=0, le=36_500)]
+
+
 @attrs.frozen
 class Disagreement:
     """A key whose value is good by itself, but not beside the others of its section."""
@@ -258,10 +261,11 @@ class Journal(Section, frozen=True, kw_only=True):
         ),
     ] = 100_000
     archive_days: Annotated[
-        Annotated[float, Meta(gt=0, le=36_500)] | None,
+        Days | None,
         Meta(
             description="Days that segments which no start needs are kept for, compressed, in "
             "`journal/archive/`. Unset: for ever.",
+            examples=[90.0],
             extra_json_schema=RESTART,
         ),
     ] = None

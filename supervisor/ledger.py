@@ -170,7 +170,9 @@ class Ledger:
         recorded = []
         for fact in facts:
             lsn += 1
-            recorded.append(Recorded(lsn=lsn, at=at, monotonic_s=monotonic_s, fact=fact))  # type: ignore[arg-type]
+            recorded.append(
+                Recorded(lsn=lsn, at=at, monotonic_s=monotonic_s, fact=fact)  # type: ignore[arg-type]  # every Fact is of AnyFact
+            )
         payloads = [_encode(one) for one in recorded]
         tightens = [fact for fact in facts if fact.BEARING == "tightens"]
         try:

@@ -9,6 +9,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 import attrs
 import msgspec
@@ -34,7 +35,11 @@ from .ledger import Ledger, Projection, restore
 
 MIB = 1_048_576
 JOURNAL = "journal"
-HOW = {Judgement.TORN: "torn", Judgement.LOST: "lost", Judgement.DAMAGED: "given_up"}
+HOW: dict[Judgement, Literal["torn", "lost", "given_up"]] = {
+    Judgement.TORN: "torn",
+    Judgement.LOST: "lost",
+    Judgement.DAMAGED: "given_up",
+}
 
 
 @attrs.define(eq=False)
@@ -202,6 +207,6 @@ def repaired_fact(done: Repair) -> JournalRepaired:
         lost_lsn=done.lsn,
         offset=done.offset,
         lost_bytes=done.lost_bytes,
-        how=HOW[done.judgement],  # type: ignore[arg-type]
+        how=HOW[done.judgement],
         evidence=done.evidence,
     )

@@ -40,9 +40,13 @@ from riskd.actors.messages import (
     Error,
     Fact,
     Hello,
+    JournalRepaired,
     KillActor,
+    LooseningProposed,
+    LooseningWithdrawn,
     MessageQuarantined,
     Position,
+    ProjectionRebuilt,
     Pulse,
     Push,
     Recorded,
@@ -52,6 +56,7 @@ from riskd.actors.messages import (
     Reply,
     Report,
     ShowConfig,
+    SnapshotSkipped,
     Status,
     StatusIs,
     Subscribe,
@@ -77,6 +82,13 @@ KINDS: dict[Kind, Any] = {
 """Each kind, and what its bytes are decoded as."""
 
 CHILD = {"supervisor": "riskd/watchdogs", "child": "heartbeat"}
+RELOADED = ConfigReloaded(
+    source="riskd.toml",
+    digest="5ee7",
+    changed=("riskd.log_level",),
+    needs_restart=("control.max_clients",),
+)
+
 SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
     Hello(id=1, token="t0k3n", role="observer", protocol=1),  # noqa: S106 - no secret of anybody
     Version(id="a-1"),
@@ -114,7 +126,11 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
     Position(id=7, lsn=4711),
     Pulse(beating=("settings", "service"), silent=("control",)),
     DaemonStarted(
-        version="0.1.0", process_id=4711, config_source="riskd.toml", config_digest="5ee7"
+        version="0.1.0",
+        process_id=4711,
+        boot="0b0070f1-0f0e-4d0c-8b0a-090807060504",
+        config_source="riskd.toml",
+        config_digest="5ee7",
     ),
     DaemonStopped(reason="SIGTERM"),
     ChildFailed(**CHILD, incarnation=1, phase="running", cause="ValueError: no mark"),
@@ -126,13 +142,20 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
     SupervisorEscalated(**CHILD, cause="ValueError: no mark", failures=6),
     MessageQuarantined(actor="settings", message="Reload", attempts=3),
     ActorSilent(actor="settings", deadline_s=2.0),
-    ConfigReloaded(
-        source="riskd.toml",
-        digest="5ee7",
-        changed=("riskd.log_level",),
-        needs_restart=("control.max_clients",),
-    ),
+    RELOADED,
     ConfigRefused(source="riskd.toml", problems=("riskd.toml:1: key: why",)),
+    JournalRepaired(
+        file="00000000000000000001.log",
+        lost_lsn=17,
+        offset=1216,
+        lost_bytes=96,
+        how="torn",
+        evidence=("00000000000000000001.log.1.broken",),
+    ),
+    SnapshotSkipped(snapshot_lsn=16, reason="it fails its checksum"),
+    ProjectionRebuilt(projection="supervision", cause="fact 17: KeyError('gate')"),
+    LooseningProposed(proposed=RELOADED),
+    LooseningWithdrawn(proposed_lsn=18, because_lsn=19),
 )
 
 

@@ -48,20 +48,20 @@ class Sync:
 
     lsn: int
     """Everything up to here is safe when it has run."""
-    _sealed: tuple[tuple[File, int], ...]
-    _file: File
+    sealed: tuple[tuple[File, int], ...]
+    file: File
     _directory: tuple[Disk, Path] | None
 
     def run(self) -> None:
         """Raises OSError: then nothing is known of what is on the disk."""
-        for file, end in self._sealed:
+        for file, end in self.sealed:
             file.resize(end)
             file.sync()
-        self._file.sync()
+        self.file.sync()
         if self._directory is not None:
             disk, path = self._directory
             disk.sync_directory(path)
-        if not self._file.is_named():
+        if not self.file.is_named():
             raise FileNotFoundError(errno.ENOENT, "it was moved or deleted while riskd ran")
 
 
@@ -246,10 +246,10 @@ class Journal:
     def synced(self, sync: Sync) -> None:
         """It has run, and raised nothing."""
         self.safe_lsn = max(self.safe_lsn, sync.lsn)
-        for file, _ in sync._sealed:  # noqa: SLF001 - a Sync is the other half of this class
+        for file, _ in sync.sealed:
             file.close()
-        self._sealed = [pair for pair in self._sealed if pair not in sync._sealed]  # noqa: SLF001
-        if sync._file is self._file:  # noqa: SLF001
+        self._sealed = [pair for pair in self._sealed if pair not in sync.sealed]
+        if sync.file is self._file:
             self._is_new_name = False
 
     def close(self) -> None:

@@ -4,16 +4,20 @@ import math
 
 import attrs
 import pytest
+import trio
 from riskd.actors.messages import (
     Beat,
     ConfigRefused,
     ConfigReloaded,
     Fact,
+    Loosening,
     Refused,
     Reload,
     Reloaded,
 )
+from riskd.actors.ports import NotLoosened
 from riskd.actors.settings import Candidate, Invalid, Settings
+from trio.testing import wait_all_tasks_blocked
 
 CANDIDATE = Candidate(
     source="riskd.toml", digest="d1", changed=("riskd.log_level",), needs_restart=("riskd.socket",)
@@ -39,10 +43,14 @@ class File:
     def record(self, fact: Fact) -> None:
         self.happened.append(fact)
 
+    async def loosen(self, fact: Loosening) -> None:
+        await trio.lowlevel.checkpoint()
+        self.happened.append(fact)
+
 
 async def test_a_valid_file_is_recorded_and_then_in_force() -> None:
     file = File(CANDIDATE)
-    answer = await Settings(file, file.record).receive(Reload(id=7))
+    answer = await Settings(file, file.record, file.loosen).receive(Reload(id=7))
     assert file.happened == [
         ConfigReloaded(
             source="riskd.toml",
@@ -59,7 +67,7 @@ async def test_a_valid_file_is_recorded_and_then_in_force() -> None:
 
 async def test_an_invalid_file_changes_nothing_and_its_problems_are_recorded_and_answered() -> None:
     file = File(Invalid(("riskd.toml:1: a", "riskd.toml:2: b")))
-    answer = await Settings(file, file.record).receive(Reload(id=7))
+    answer = await Settings(file, file.record, file.loosen).receive(Reload(id=7))
     problems = ("riskd.toml:1: a", "riskd.toml:2: b")
     assert file.happened == [ConfigRefused(source="riskd.toml", problems=problems)]
     assert isinstance(answer, Refused)
@@ -67,26 +75,58 @@ async def test_an_invalid_file_changes_nothing_and_its_problems_are_recorded_and
     assert "the old configuration stays in force" in answer.message
 
 
-async def test_what_can_not_be_recorded_is_not_taken() -> None:
-    def fail(_: Fact) -> None:
-        raise OSError("no disk")
+async def test_what_is_not_loosened_changes_nothing_and_is_answered_with_its_reason() -> None:
+    async def refuse(_: Loosening) -> None:
+        raise NotLoosened("the disk did not confirm it")
 
     file = File(CANDIDATE)
-    with pytest.raises(OSError, match="no disk"):
-        await Settings(file, fail).receive(Reload())
+    answer = await Settings(file, file.record, refuse).receive(Reload(id=7))
+    assert answer == Refused(
+        id=7,
+        code="not_loosened",
+        message="the disk did not confirm it; the old configuration stays in force",
+    )
+    assert file.happened == []
+
+
+async def test_nothing_is_in_force_before_the_disk_has_it() -> None:
+    file = File(CANDIDATE)
+    disk = trio.Event()
+
+    async def wait(fact: Loosening) -> None:
+        await disk.wait()
+        await file.loosen(fact)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Settings(file, file.record, wait).receive, Reload())
+        await wait_all_tasks_blocked()
+        assert file.happened == []
+        disk.set()
+    assert file.happened[-1] == CANDIDATE
+
+
+async def test_cancelled_while_the_disk_is_waited_for_it_takes_nothing() -> None:
+    async def hang(_: Loosening) -> None:
+        await trio.sleep_forever()
+
+    file = File(CANDIDATE)
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(Settings(file, file.record, hang).receive, Reload())
+        await wait_all_tasks_blocked()
+        nursery.cancel_scope.cancel()
     assert file.happened == []
 
 
 async def test_a_source_that_breaks_crashes_the_actor_and_changes_nothing() -> None:
     file = File(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        await Settings(file, file.record).receive(Reload())
+        await Settings(file, file.record, file.loosen).receive(Reload())
     assert file.happened == []
 
 
 async def test_it_takes_nothing_but_a_reload_and_sets_no_timer() -> None:
     file = File(CANDIDATE)
-    settings = Settings(file, file.record)
+    settings = Settings(file, file.record, file.loosen)
     with pytest.raises(TypeError, match="takes Reload, and got Beat"):
         await settings.receive(Beat())
     assert settings.wake_at() == math.inf

@@ -114,6 +114,7 @@ def test_the_example_names_every_key_and_its_unset_ones_are_valid_too(tmp_path: 
     assert differences(Config(), load(file, {}).config) == [
         "riskd.state_dir",
         "riskd.socket",
+        "journal.archive_days",
         "security.group",
     ]
 

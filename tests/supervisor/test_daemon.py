@@ -6,7 +6,6 @@ import resource
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -311,20 +310,6 @@ def test_a_watchdog_less_patient_than_the_heartbeats_is_refused(start: Start) ->
     daemon = start(env={"WATCHDOG_USEC": "3000000"})
     assert daemon.end() == 78
     assert "WatchdogSec" in daemon.logged()
-
-
-def test_facts_that_can_not_be_read_are_one_clear_line(start: Start, place: Path) -> None:
-    daemon = start().wait_ready()
-    daemon.signal(signal.SIGTERM)
-    daemon.end()
-    with contextlib.closing(sqlite3.connect(place / "state" / "facts.sqlite3")) as facts:
-        facts.execute("UPDATE facts SET body = '{}' WHERE lsn = 1")
-        facts.commit()
-    before = daemon.logged().splitlines()
-    daemon = start()
-    assert daemon.end() == 74
-    (line,) = daemon.logged().splitlines()[len(before) :]
-    assert "fact 1 can't be read" in line
 
 
 def test_a_log_that_nobody_reads_does_not_stop_it(start: Start, place: Path) -> None:

@@ -1,6 +1,7 @@
 """What the commit of a fact costs beside a bare insert into a table of the same form.
 
-Both are on the disk of the temporary directory, in SQLite's write-ahead mode, synchronous NORMAL.
+Both are on the disk of the temporary directory, and neither waits for it: the peer is in SQLite's
+write-ahead mode, synchronous NORMAL.
 """
 
 import contextlib
@@ -14,7 +15,8 @@ import msgspec
 
 from ...actors.messages import ChildFailed
 from ...adapters.clock import SystemClock
-from ...supervisor.ledger import open_ledger
+from ...adapters.disk import SystemDisk
+from ...supervisor.recall import open_ledger
 from .results import US, Result, in_turn, latency, rate, timed
 
 BATCH = 100
@@ -30,7 +32,7 @@ FACT = ChildFailed(
 def measure(n: int) -> list[Result]:
     with (
         tempfile.TemporaryDirectory(prefix="riskd-") as place,
-        open_ledger(Path(place, "ours"), SystemClock()) as ledger,
+        open_ledger(SystemDisk(), Path(place, "ours"), SystemClock(), []) as ledger,
         _bare_insert(Path(place, "theirs.sqlite3")) as insert,
     ):
 
