@@ -2,14 +2,14 @@
 
 Exit statuses: 0 done; 1 refused, the reason on stderr; 2 usage; 3 riskd not reachable; 4 begun but
 not confirmed; 130 interrupted. With --json there is exactly one document on stdout, also when the
-status is not 0.
+status is not 0; `journal dump` prints one a line instead.
 """
 
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem, get_completion_class
@@ -30,13 +30,13 @@ from ...actors.messages import (
     VersionIs,
 )
 from . import show, talk
+from .journal import journal
+from .options import everywhere
 from .page import Line, Unprinted, clean
 from .talk import Failure, ask, emit, emit_json, settings
 
 COMPLETION_TIMEOUT_S = 0.5
 """A person has pressed Tab and waits; no names are better than late ones."""
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Program(click.Group):
@@ -57,7 +57,7 @@ class Program(click.Group):
         try:
             status = run(standalone_mode=False)
         except Failure as failure:
-            _complain(failure, as_json="--json" in words)
+            _complain(failure, as_json="--json" in words and not failure.on_stderr)
             status = failure.status
         except click.ClickException as error:
             if "--json" in words:
@@ -78,42 +78,6 @@ def _complain(failure: Failure, *, as_json: bool) -> None:
     else:
         for line in (f"riskctl: {failure.message}", *failure.problems):
             click.echo(clean(line), err=True)
-
-
-def _keep(_: click.Context, option: click.Parameter, value: object) -> None:
-    if value is not None:
-        setattr(settings(), str(option.name), value)
-
-
-def everywhere(command: F) -> F:
-    """Add the options that are taken before a command's name and after it; the last one counts."""
-    for option in (
-        click.option(
-            "--timeout",
-            type=click.FloatRange(min=0, min_open=True, max=3600),
-            metavar="SECONDS",
-            help=f"How long to wait for riskd.  [default: {talk.TIMEOUT_S:g}]",
-            expose_value=False,
-            callback=_keep,
-        ),
-        click.option(
-            "--json",
-            is_flag=True,
-            default=None,
-            help="Print one JSON document.",
-            expose_value=False,
-            callback=_keep,
-        ),
-        click.option(
-            "--socket",
-            type=click.Path(path_type=Path),
-            help="Where riskd listens.  [default: $RISKD_SOCKET, else this user's own place]",
-            expose_value=False,
-            callback=_keep,
-        ),
-    ):
-        command = option(command)
-    return command
 
 
 def _own_version() -> str:
@@ -265,6 +229,9 @@ def reload() -> None:
         "needs_restart": reply.needs_restart,
     }
     emit(document, show.reloaded(reply.source, reply.changed, reply.needs_restart))
+
+
+main.add_command(journal)
 
 
 # --- the shell ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ of a broker or a worker, so control characters are taken out before anything rea
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import click
@@ -64,6 +64,27 @@ def write(text: str) -> None:
     """Print to stdout."""
     with _printing():
         click.echo(text)
+
+
+def write_pieces(pieces: Iterable[bytes]) -> None:
+    """Print them as they come, until there are no more or nobody reads."""
+    with _printing():
+        sys.stdout.flush()
+        for piece in pieces:
+            sys.stdout.buffer.write(piece)
+
+
+@contextlib.contextmanager
+def progress(what: str, count: Callable[[], int]) -> Iterator[Callable[[int], None]]:
+    """How far it is, on a terminal, as soon as it takes long; call what it gives with the number
+    that is done. `count` is asked for the whole when somebody sees it."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from .terminal import bar  # noqa: PLC0415 - rich costs as much as all else here
+
+    with bar(what, count()) as advance:
+        yield advance
 
 
 def write_page(page: Page) -> None:

@@ -30,6 +30,9 @@ R = TypeVar("R", bound=Reply)
 class Failure(click.ClickException):
     """A reason to end with a status other than 0, in words for a person and as a document."""
 
+    on_stderr = False
+    """In words also with --json, because stdout holds something else already."""
+
     def __init__(
         self, status: int, code: str, message: str, problems: Sequence[str] = (), **more: object
     ) -> None:

@@ -1,12 +1,21 @@
 """Pages on a terminal, with rich. Loaded only when stdout is one."""
 
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+
 from rich.console import Console
+from rich.progress import Progress
 from rich.table import Table as RichTable
 from rich.text import Text
 
 from .page import Line, Mood, Page, Table, clean
 
 _STYLES: dict[Mood, str] = {"plain": "", "good": "green", "warn": "yellow", "bad": "bold red"}
+
+
+PATIENCE_S = 0.5
+"""What is done by then needs no bar."""
 
 
 def write_rich(page: Page) -> None:
@@ -28,3 +37,21 @@ def _table(part: Table) -> RichTable:
     for row, mood in zip(part.rows, moods, strict=True):
         table.add_row(*(Text(clean(cell)) for cell in row), style=_STYLES[mood])
     return table
+
+
+@contextlib.contextmanager
+def bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+    """On stderr, and gone when it is over."""
+    shown = Progress(console=Console(stderr=True), transient=True)
+    task = shown.add_task(what, total=total)
+    begun = time.monotonic()
+
+    def advance(done: int) -> None:
+        if shown.live.is_started or time.monotonic() - begun > PATIENCE_S:
+            shown.start()
+            shown.update(task, completed=done)
+
+    try:
+        yield advance
+    finally:
+        shown.stop()

@@ -1,0 +1,186 @@
+"""`riskctl journal`: reading what riskd has written, from its files. Needs no riskd.
+
+The commands and what they take from a person are here; `history` does the reading, `export` writes
+files. Both are loaded when they are needed, for `riskctl status` must not wait for them.
+"""
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from .options import everywhere
+
+if TYPE_CHECKING:
+    from .history import Asked
+
+F = TypeVar("F", bound=Callable[..., Any])
+LSN_MAX = 2**63 - 1
+_AGO = re.compile(r"(\d{1,9})(s|m|h|d|w)")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_HEAD = re.compile(r"(\d{1,18})[: ]([0-9a-f]{64})", re.IGNORECASE)
+
+
+def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """A point in time, or how long ago it was."""
+    if value is None:
+        return None
+    try:
+        if ago := _AGO.fullmatch(value):
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        moment = datetime.fromisoformat(value)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{value!r} is no time: write 2026-11-21T12:30:00Z, or 15m, 2h, 3d for so long ago"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _tags(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Names of kinds of facts."""
+    import difflib  # noqa: PLC0415 - see the top
+
+    from ...actors.core.selection import FACT_TAGS  # noqa: PLC0415 - see the top
+
+    for value in values:
+        if value not in FACT_TAGS:
+            near = difflib.get_close_matches(value, FACT_TAGS, n=1)
+            meant = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(FACT_TAGS)}"
+            raise click.BadParameter(f"no fact is called {value!r}; {meant}")
+    return values
+
+
+def _head(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int, str] | None:
+    """What `verify` printed as head, earlier."""
+    if value is None:
+        return None
+    match = _HEAD.fullmatch(value.strip())
+    if match is None:
+        raise click.BadParameter(f"{value!r} is no head: write LSN:HEX, with what verify printed")
+    return int(match[1]), match[2].lower()
+
+
+_DIRECTORY = click.option(
+    "--dir",
+    "directory",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="The state directory, or the journal in it.  [default: this user's state directory]",
+)
+_FILE = click.Path(path_type=Path)
+_LSN = click.IntRange(1, LSN_MAX)
+
+
+def choosing(command: F) -> F:
+    """Add the options that choose facts."""
+    for option in (
+        click.option("--account", metavar="NAME", help="Only those of this account."),
+        click.option("--actor", metavar="NAME", help="Only those of this actor or supervisor."),
+        click.option(
+            "--fact",
+            "facts",
+            metavar="TAG",
+            multiple=True,
+            callback=_tags,
+            help="Only this kind. Repeatable.",
+        ),
+        click.option(
+            "--until", metavar="TIME", callback=_moment, help="Only those before this time."
+        ),
+        click.option(
+            "--since",
+            metavar="TIME",
+            callback=_moment,
+            help="Only those from this time on: UTC, or 15m ago.",
+        ),
+        click.option("--to", "last", type=_LSN, metavar="LSN", help="The last that is wanted."),
+        click.option("--from", "first", type=_LSN, metavar="LSN", help="The first."),
+        _DIRECTORY,
+    ):
+        command = option(command)
+    return command
+
+
+def _asked(directory: Path | None, first: int | None, last: int | None, **chosen: Any) -> "Asked":
+    from ...actors.core.selection import Selection  # noqa: PLC0415 - see the top
+    from .history import Asked  # noqa: PLC0415 - see the top
+
+    return Asked(directory, first, last, Selection(**chosen))
+
+
+@click.group()
+def journal() -> None:
+    """Read, export and verify what riskd has written. Needs no riskd, and changes nothing."""
+
+
+@journal.command()
+@click.argument("file", type=_FILE, required=False)
+@choosing
+@everywhere
+def dump(file: Path | None, **options: Any) -> None:
+    """Print facts: one a line on a terminal, else one JSON document a line, as it is stored.
+
+    FILE is one segment, live, archived or kept as evidence; without it, the whole journal is read.
+    With --json there are JSON lines on a terminal too, and a failure is told on stderr.
+    """
+    from . import history  # noqa: PLC0415 - see the top
+
+    if file is not None and options["directory"] is not None:
+        raise click.UsageError("FILE and --dir exclude each other")
+    history.dump(_asked(**options), file)
+
+
+@journal.command()
+@choosing
+@everywhere
+def stats(**options: Any) -> None:
+    """How many facts of which kind there are, and what they take on the disk."""
+    from . import history  # noqa: PLC0415 - see the top
+
+    history.stats(_asked(**options))
+
+
+@journal.command()
+@click.argument("file", type=_FILE)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["jsonl", "csv", "sqlite"]),
+    help="What to write.  [default: by FILE's suffix]",
+)
+@click.option("--force", is_flag=True, help="Replace FILE if it is there.")
+@choosing
+@everywhere
+def export(file: Path, form: str | None, *, force: bool, **options: Any) -> None:
+    """Write facts to FILE, as JSON lines, CSV or an SQLite database.
+
+    CSV has the columns lsn, at, type and body, the fact as JSON. SQLite has a table `facts` of
+    these and monotonic_s, and a view for each kind of fact with its fields as columns.
+    """
+    from . import export as exporting  # noqa: PLC0415 - see the top
+
+    exporting.export(_asked(**options), file, exporting.form_of(file, form), force=force)
+
+
+@journal.command()
+@click.option(
+    "--against",
+    callback=_head,
+    metavar="LSN:HEX",
+    help="A head that was printed earlier: is history up to there still the same?",
+)
+@_DIRECTORY
+@everywhere
+@click.pass_context
+def verify(ctx: click.Context, directory: Path | None, against: tuple[int, str] | None) -> None:
+    """Check every byte, and print the head: what proves later that nothing was changed.
+
+    Exit status: 1 when there is a problem. Each is one line, with file, offset, fact and remedy.
+    """
+    from . import history  # noqa: PLC0415 - see the top
+
+    if not history.verify(directory, against):
+        ctx.exit(1)
