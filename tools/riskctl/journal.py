@@ -1,7 +1,8 @@
-"""`riskctl journal`: reading what riskd has written, from its files. Needs no riskd.
+"""`riskctl journal`: reading what riskd has written, from its files or as it writes.
 
-The commands and what they take from a person are here; `history` does the reading, `export` writes
-files. Both are loaded when they are needed, for `riskctl status` must not wait for them.
+The commands and what they take from a person are here; `history` reads files, `export` writes some,
+`follow` listens to riskd. They are loaded when they are needed, for `riskctl status` must not wait
+for them.
 """
 
 import re
@@ -74,34 +75,40 @@ _FILE = click.Path(path_type=Path)
 _LSN = click.IntRange(1, LSN_MAX)
 
 
-def choosing(command: F) -> F:
-    """Add the options that choose facts."""
-    for option in (
-        click.option("--account", metavar="NAME", help="Only those of this account."),
-        click.option("--actor", metavar="NAME", help="Only those of this actor or supervisor."),
-        click.option(
-            "--fact",
-            "facts",
-            metavar="TAG",
-            multiple=True,
-            callback=_tags,
-            help="Only this kind. Repeatable.",
-        ),
-        click.option(
-            "--until", metavar="TIME", callback=_moment, help="Only those before this time."
-        ),
-        click.option(
-            "--since",
-            metavar="TIME",
-            callback=_moment,
-            help="Only those from this time on: UTC, or 15m ago.",
-        ),
-        click.option("--to", "last", type=_LSN, metavar="LSN", help="The last that is wanted."),
-        click.option("--from", "first", type=_LSN, metavar="LSN", help="The first."),
-        _DIRECTORY,
-    ):
-        command = option(command)
-    return command
+def _with(*options: Callable[[F], F]) -> Callable[[F], F]:
+    def decorated(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorated
+
+
+by_kind = _with(
+    click.option(
+        "--fact",
+        "facts",
+        metavar="TAG",
+        multiple=True,
+        callback=_tags,
+        help="Only this kind. Repeatable.",
+    ),
+    click.option("--actor", metavar="NAME", help="Only those of this actor or supervisor."),
+    click.option("--account", metavar="NAME", help="Only those of this account."),
+)
+choosing = _with(
+    _DIRECTORY,
+    click.option("--from", "first", type=_LSN, metavar="LSN", help="The first that is wanted."),
+    click.option("--to", "last", type=_LSN, metavar="LSN", help="The last."),
+    click.option(
+        "--since",
+        metavar="TIME",
+        callback=_moment,
+        help="Only those from this time on: 2026-11-21T12:30:00Z, or 15m, 2h, 3d ago.",
+    ),
+    click.option("--until", metavar="TIME", callback=_moment, help="Only those before this time."),
+    by_kind,
+)
 
 
 def _asked(directory: Path | None, first: int | None, last: int | None, **chosen: Any) -> "Asked":
@@ -113,7 +120,10 @@ def _asked(directory: Path | None, first: int | None, last: int | None, **chosen
 
 @click.group()
 def journal() -> None:
-    """Read, export and verify what riskd has written. Needs no riskd, and changes nothing."""
+    """Read, follow, export and verify what riskd has written.
+
+    All but tail read the files: they need no riskd, and a running one does not matter.
+    """
 
 
 @journal.command()
@@ -184,3 +194,26 @@ def verify(ctx: click.Context, directory: Path | None, against: tuple[int, str] 
 
     if not history.verify(directory, against):
         ctx.exit(1)
+
+
+@journal.command()
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(0, LSN_MAX),
+    default=10,
+    show_default=True,
+    help="Begin so many facts back, of whatever kind.",
+)
+@click.option("--from", "first", type=_LSN, metavar="LSN", help="Begin at this fact instead.")
+@click.option("--follow/--no-follow", default=True, help="Wait for more.  [default: follow]")
+@by_kind
+@everywhere
+def tail(count: int, first: int | None, *, follow: bool, **chosen: Any) -> None:
+    """Print the newest facts as dump does, and those that come, until Ctrl-C.
+
+    Asks riskd. When riskd is restarted it goes on where it was, without a gap or a repeat.
+    """
+    from . import follow as following  # noqa: PLC0415 - see the top
+
+    following.tail(first, count, chosen, follow=follow)

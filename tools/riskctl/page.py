@@ -72,6 +72,7 @@ def write_pieces(pieces: Iterable[bytes]) -> None:
         sys.stdout.flush()
         for piece in pieces:
             sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
 
 
 @contextlib.contextmanager

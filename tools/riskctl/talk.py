@@ -82,11 +82,9 @@ def ask(command: Command, expected: type[R], *, changes: bool = False) -> R:
     except NotReachable as error:
         if changes and error.sent:
             raise _not_confirmed(path, str(error)) from error
-        message = f"{error}; {_REMEDY}"
-        reason = {"socket": str(path), "reason": error.reason}
-        raise Failure(NOT_REACHABLE, "not_reachable", message, **reason) from error
+        raise not_reachable(path, error) from error
     except ProtocolError as error:
-        raise _not_understood(path, str(error), changes=changes) from error
+        raise not_understood(path, str(error), changes=changes) from error
     if isinstance(reply, Refused):
         raise Failure(REFUSED, reply.code, reply.message, reply.problems)
     if isinstance(reply, Error):
@@ -94,7 +92,7 @@ def ask(command: Command, expected: type[R], *, changes: bool = False) -> R:
             raise _not_confirmed(path, reply.message)
         raise Failure(REFUSED, reply.code, reply.message)
     if not isinstance(reply, expected):
-        raise _not_understood(path, f"an answer of type {type(reply).__name__}", changes=changes)
+        raise not_understood(path, f"an answer of type {type(reply).__name__}", changes=changes)
     return reply
 
 
@@ -115,7 +113,14 @@ def _not_confirmed(path: Path, message: str) -> Failure:
     return Failure(NOT_CONFIRMED, "not_confirmed", said, socket=str(path))
 
 
-def _not_understood(path: Path, message: str, *, changes: bool) -> Failure:
+def not_reachable(path: Path, error: NotReachable) -> Failure:
+    """There is no riskd, and what to do about it."""
+    reason = {"socket": str(path), "reason": error.reason}
+    return Failure(NOT_REACHABLE, "not_reachable", f"{error}; {_REMEDY}", **reason)
+
+
+def not_understood(path: Path, message: str, *, changes: bool = False) -> Failure:
+    """There is somebody, and it is no riskd of ours."""
     if changes:
         return _not_confirmed(path, message)
     said = f"what answers at {path} is no riskd that this riskctl understands: {message}"
