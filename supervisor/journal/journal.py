@@ -90,6 +90,8 @@ class Journal:
     _failure: JournalFailed | None = attrs.field(default=None, init=False)
     _is_full: bool = attrs.field(default=False, init=False)
     _is_closed: bool = attrs.field(default=False, init=False)
+    _spoilt: int = attrs.field(default=0, init=False)
+    """Up to here a write that failed may have left frames. What comes next wipes them out."""
 
     @property
     def failure(self) -> JournalFailed | None:
@@ -144,8 +146,9 @@ class Journal:
             frames.append(frame)
         data = frames[0] if len(frames) == 1 else b"".join(frames)
         try:
-            self._file.write(self._offset, data)
+            self._file.write(self._offset, data.ljust(self._spoilt - self._offset, b"\0"))
         except OSError as error:
+            self._spoilt = max(self._spoilt, self._offset + need)
             raise self.fail("a fact could not be written", error) from error
         self._digest.update(data)
         self.lsn, self._checksum, self._newest = lsn, checksum, checksum
@@ -185,7 +188,7 @@ class Journal:
         prepared, self._next = self._next or self._unprepared(), None
         file = _begin(self.disk, prepared, self.directory, header)
         self._sealed.append((self._file, self._offset))
-        self._file, self._first, self._offset = file, header.first, HEADER_BYTES
+        self._file, self._first, self._offset, self._spoilt = file, header.first, HEADER_BYTES, 0
         self._checksum = header.checksum
         self._digest = hashlib.sha256(header.encode())
         self._is_new_name = True
