@@ -185,7 +185,7 @@ class Journal:
         header = Header(
             first=self.lsn + 1, before=self._first, chain=self._digest.digest(), boot=self.boot
         )
-        prepared, self._next = self._next or self._unprepared(), None
+        prepared, self._next = self._next or self._make_now(), None
         file = _begin(self.disk, prepared, self.directory, header)
         self._sealed.append((self._file, self._offset))
         self._file, self._first, self._offset, self._spoilt = file, header.first, HEADER_BYTES, 0
@@ -198,7 +198,7 @@ class Journal:
 
         The header is on the disk before the name is: it may be that of the first segment."""
         header = attrs.evolve(before, boot=self.boot)
-        prepared = self.prepare()
+        prepared = self._make_now()
         prepared.write(0, header.encode())
         prepared.sync()
         file = _begin(self.disk, prepared, self.directory, header)
@@ -216,7 +216,7 @@ class Journal:
 
     def prepare(self) -> File:
         """Make the file that the next segment will be. It may take long: run it off the loop."""
-        file = self._unprepared()
+        file = _prepare(self.disk, self.directory / PREPARED, self.segment_bytes)
         try:
             file.sync()
         except OSError:
@@ -224,9 +224,10 @@ class Journal:
             raise
         return file
 
-    def _unprepared(self) -> File:
-        """The same in the step that needs it, which waits for no disk."""
-        return _prepare(self.disk, self.directory, self.segment_bytes)
+    def _make_now(self) -> File:
+        """The same in the step that needs it, which waits for no disk. `prepare` may be under way
+        meanwhile, so it has a name of its own."""
+        return _prepare(self.disk, self.directory / (PREPARED + BESIDE), self.segment_bytes)
 
     def prepared(self, file: File) -> None:
         """Hand over what `prepare` made. If a segment was needed meanwhile it has its own."""
@@ -264,8 +265,7 @@ class Journal:
                     file.close()
 
 
-def _prepare(disk: Disk, directory: Path, segment_bytes: int) -> File:
-    path = directory / PREPARED
+def _prepare(disk: Disk, path: Path, segment_bytes: int) -> File:
     with contextlib.suppress(FileNotFoundError):
         disk.remove(path)
     return disk.create(path, segment_bytes)
@@ -275,7 +275,7 @@ def _begin(disk: Disk, prepared: File, directory: Path, header: Header) -> File:
     """Write the header, then give the file its name: no kill leaves a name without a header."""
     try:
         prepared.write(0, header.encode())
-        disk.rename(directory / PREPARED, directory / segment_name(header.first))
+        disk.rename(prepared.path, directory / segment_name(header.first))
     except OSError:
         prepared.close()
         raise
@@ -369,7 +369,7 @@ def _first(survey: Survey, segment_bytes: int) -> Journal:
     """The first segment of all. Its header is on the disk before it has its name."""
     disk, directory = survey.disk, survey.directory
     header = Header(first=1, before=0, chain=NO_CHAIN, boot=survey.boot)
-    prepared = _prepare(disk, directory, segment_bytes)
+    prepared = _prepare(disk, directory / PREPARED, segment_bytes)
     prepared.write(0, header.encode())
     prepared.sync()
     file = _begin(disk, prepared, directory, header)
