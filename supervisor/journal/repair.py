@@ -31,7 +31,7 @@ def repair(survey: Survey) -> Repair | None:
     behind = [
         segment.path
         for segment in reversed(survey.segments)
-        if segment.first > cut.lsn or (segment.path == cut.path and cut.offset == 0)
+        if segment.first >= cut.lsn and (segment.path != cut.path or cut.offset == 0)
     ]
     newer = [survey.directory / snapshot_name(lsn) for lsn in survey.snapshots if lsn >= cut.lsn]
     evidence = [_moved(disk, path) for path in (*newer, *behind)]
