@@ -263,9 +263,13 @@ class Survey:
             yield from debris(self._read(segment), HEADER_BYTES)
 
     def _rebooted(self, index: int) -> bool:
-        """Was everything from this segment on written in an earlier boot of the machine?"""
-        headers = [segment.header for segment in self.segments[max(index, 0) :]]
-        return all(not isinstance(h, Header) or h.boot != self.boot for h in headers)
+        """Was everything from this segment on written in an earlier boot of the machine? Never so
+        for what is archived: that was safe, and no power cut explains what it lacks."""
+        return all(
+            not segment.is_archived
+            and (not isinstance(segment.header, Header) or segment.header.boot != self.boot)
+            for segment in self.segments[max(index, 0) :]
+        )
 
     # --- the end
 
@@ -278,7 +282,7 @@ class Survey:
             )
         if end.segment is not None and end.segment.is_archived:
             raise JournalError(
-                f"{self.directory}: only archived segments are there, up to fact {end.lsn}: those "
+                f"{self.directory}: the log ends at fact {end.lsn}, in the archive: the segments "
                 f"that follow are missing; {RESTORE}"
             )
         self.end = end
