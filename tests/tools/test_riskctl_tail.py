@@ -1,10 +1,12 @@
 """`riskctl journal tail` beside a riskd that comes and goes."""
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -46,22 +48,27 @@ class Riskd:
     def ctl(self, *words: object) -> Result:
         return CliRunner().invoke(main, ["--socket", str(self.socket), *map(str, words)])
 
-    def make_facts(self) -> None:
-        """Each of these makes a few."""
+    def crash_an_actor(self) -> None:
+        """Makes a few facts, soon: the last says that it was restarted."""
         assert self.ctl("actors", "kill", "heartbeat").exit_code == 0
 
     def dump(self) -> list[dict[str, Any]]:
         said = self.ctl("journal", "dump", "--dir", self._state)
         return [json.loads(line) for line in said.stdout.splitlines()]
 
-    def tail(self, *words: str) -> "subprocess.Popen[str]":
+    @contextlib.contextmanager
+    def tail(self, *words: str) -> Iterator["subprocess.Popen[str]"]:
         command = [sys.executable, "-m", "riskd.tools.riskctl", "--socket", str(self.socket)]
-        return subprocess.Popen(
-            [*command, "journal", "tail", *words],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        with subprocess.Popen([*command, "journal", "tail", *words], **pipes) as process:
+            # A fact that never comes must fail the test, and not keep it for ever.
+            end = threading.Timer(PATIENCE_S, process.kill)
+            end.start()
+            try:
+                yield process
+            finally:
+                end.cancel()
+                process.kill()
 
 
 @pytest.fixture
@@ -73,6 +80,10 @@ def riskd() -> Iterator[Riskd]:
             yield riskd
         finally:
             riskd.kill()
+
+
+def is_restarted(fact: dict[str, Any]) -> bool:
+    return bool(fact["fact"]["type"] == "child_restarted")
 
 
 def read_until(tail: "subprocess.Popen[str]", enough: Callable[[dict[str, Any]], bool]) -> Any:
@@ -88,17 +99,16 @@ def read_until(tail: "subprocess.Popen[str]", enough: Callable[[dict[str, Any]],
 
 
 def test_restarts_of_riskd_make_no_gap_and_no_repeat(riskd: Riskd) -> None:
-    riskd.make_facts()
     with riskd.tail("--from", "1") as tail:
         facts = []
         for _ in range(2):
-            riskd.make_facts()
-            facts += read_until(tail, lambda fact: fact["fact"]["type"] == "child_restarted")
+            riskd.crash_an_actor()
+            facts += read_until(tail, is_restarted)
             riskd.kill()
             riskd.start()
         facts += read_until(tail, lambda fact: fact["lsn"] == riskd.dump()[-1]["lsn"])
         tail.send_signal(signal.SIGINT)
-        _, said = tail.communicate(timeout=PATIENCE_S)
+        _, said = tail.communicate()
         assert tail.returncode == 130
     assert [fact["lsn"] for fact in facts] == list(range(1, len(facts) + 1))
     assert facts == riskd.dump()
@@ -107,8 +117,10 @@ def test_restarts_of_riskd_make_no_gap_and_no_repeat(riskd: Riskd) -> None:
 
 
 def test_without_following_it_ends_at_the_newest(riskd: Riskd) -> None:
-    riskd.make_facts()
-    newest = riskd.dump()
+    with riskd.tail("--from", "1") as tail:
+        riskd.crash_an_actor()
+        newest = read_until(tail, is_restarted)
+    assert newest == riskd.dump()
     said = riskd.ctl("journal", "tail", "--no-follow", "-n", 2)
     assert said.exit_code == 0, said.output
     assert [json.loads(line) for line in said.stdout.splitlines()] == newest[-2:]
