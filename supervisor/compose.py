@@ -69,8 +69,8 @@ from . import keeper
 from .endpoint import Endpoint
 from .feed import LedgerFeed
 from .journal import JournalFailed
+from .known import Known
 from .ledger import Ledger, Overtaken
-from .past import SupervisionHistory
 from .stacks import stack
 from .status import NO_KILL_SWITCH, NOT_BUILT, find, tree_rows
 from .tree import ChildSpec, Context, NotRunning, Ports, Supervisor
@@ -208,7 +208,7 @@ class Riskd:
 
     configuration: Configuration
     ledger: Ledger
-    history: SupervisionHistory
+    known: Known
     syncs: Offload
     chores: Offload
     clock: Clock
@@ -287,7 +287,7 @@ class Riskd:
     def _tree(self) -> Supervisor:
         supervision = self.configuration.current.supervision
         clock = self.clock
-        past = self.history.past(
+        past = self.known.supervision.past(
             boot=clock.boot(), monotonic_s=clock.monotonic_s(), now=clock.now()
         )
         ports = Ports(

@@ -35,7 +35,7 @@ from . import logs
 from .compose import Configuration, Riskd, group_id, user_ids
 from .endpoint import AnotherDaemon, SocketUnusable, claim
 from .journal import DirectoryUnusable, JournalError, JournalFailed, JournalHeld
-from .past import SupervisionHistory
+from .known import Known
 from .recall import MIB, open_ledger
 from .stacks import stack
 from .status import only_stuck_left
@@ -99,7 +99,7 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
         _check_watchdog(manager, loaded)
         scrub(environment)
         clock = SystemClock()
-        history = SupervisionHistory()
+        known = Known()
         journal = loaded.config.journal
         with _told_in_one_line():
             ledger = held.enter_context(
@@ -107,7 +107,7 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
                     SystemDisk(),
                     state_dir,
                     clock,
-                    [history],
+                    known.projections(),
                     segment_bytes=journal.segment_mib * MIB,
                     durability=journal.durability,
                 )
@@ -121,7 +121,7 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
         daemon.riskd = Riskd(
             configuration=Configuration(loaded, options.config, dict(environment)),
             ledger=ledger,
-            history=history,
+            known=known,
             syncs=held.enter_context(DiskThread()),
             chores=held.enter_context(DiskThread()),
             clock=clock,

@@ -198,6 +198,28 @@ def verify(ctx: click.Context, directory: Path | None, against: tuple[int, str] 
 
 @journal.command()
 @click.option(
+    "--give-up",
+    type=_LSN,
+    metavar="LSN",
+    help="Do it: the number of the fact where the damage begins, as this command names it.",
+)
+@click.option("--yes", is_flag=True, help="Ask nothing on a terminal.")
+@_DIRECTORY
+@everywhere
+def repair(directory: Path | None, give_up: int | None, *, yes: bool) -> None:
+    """Go on without what is damaged, when there is no copy to restore.
+
+    riskd repairs by itself what a crash has left. This is for the rest, and for a person: without
+    --give-up it says what is damaged and what going on would cost, and changes nothing. Every byte
+    is kept beside the journal. riskd must not run.
+    """
+    from . import repair as repairing  # noqa: PLC0415 - see the top
+
+    repairing.repair(directory, give_up, yes=yes)
+
+
+@journal.command()
+@click.option(
     "-n",
     "count",
     type=click.IntRange(0, LSN_MAX),

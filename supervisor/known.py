@@ -1,0 +1,17 @@
+"""Every projection of the ledger, in one place: what riskd knows is what a repair has to keep."""
+
+import attrs
+
+from .ledger import Projection
+from .past import SupervisionHistory
+
+
+@attrs.frozen
+class Known:
+    """What the facts add up to, by subject. Before the first fact until a ledger is opened."""
+
+    supervision: SupervisionHistory = attrs.field(factory=SupervisionHistory)
+
+    def projections(self) -> tuple[Projection, ...]:
+        """All of them, in the order in which each fact is applied."""
+        return (self.supervision,)
