@@ -301,6 +301,7 @@ def test_a_fault_of_its_own_is_one_logged_line_with_its_place_and_a_status(start
 def test_a_failure_is_logged_with_where_it_came_from(start: Start) -> None:
     daemon = start(program=CRASHING_ONCE).wait_ready()
     daemon.until(lambda: daemon.actors()["heartbeat"]["restarts"] == 1)
+    daemon.until_logged("child.failed")
     (failed,) = [event for event in daemon.events() if event["event"] == "child.failed"]
     assert failed["cause"] == "ZeroDivisionError: once"
     assert failed["stack"][-1].endswith(" wake")
