@@ -184,13 +184,12 @@ class Ledger:
             lsn = 0
         for one in recorded:
             self._apply(one)
-        if not lsn:
-            assert journal.failure is not None, "that is why it was not written"
+        if lsn:
+            if tightens:
+                self._tightened_lsn = lsn
+            self._publish(payloads)
+        if journal.failure is not None:
             self.failed(journal.failure)
-            return 0
-        if tightens:
-            self._tightened_lsn = lsn
-        self._publish(payloads)
         return lsn
 
     def _apply(self, recorded: Recorded) -> None:
@@ -257,7 +256,13 @@ class Ledger:
         self.work.unpark_all()
 
     def rebuilt(self, name: str) -> None:
-        """It has every fact again. Called without a checkpoint since the last was applied."""
+        """It has every fact again. Called without a checkpoint since the last was applied.
+
+        Raises JournalFailed: what was tightened since then is in memory alone, so that nothing that
+        is made from the files knows it.
+        """
+        if self.journal.failure is not None:
+            raise self.journal.failure
         cause = self.suspected.pop(name)
         self._live = tuple(p for p in self.projections if p.name not in self.suspected)
         self._commit((ProjectionRebuilt(projection=name, cause=cause),))
@@ -287,7 +292,8 @@ class Ledger:
 
     def close(self) -> None:
         """Make it safe, and let go. The last word on what is wrong has been said by then."""
-        if self.journal.failure is None and not self.journal.is_safe:
+        journal = self.journal
+        if (journal.failure is None or journal.is_full) and not journal.is_safe:
             sync = self.journal.sync()
             try:
                 sync.run()

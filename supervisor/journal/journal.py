@@ -149,7 +149,7 @@ class Journal:
             self._file.write(self._offset, data.ljust(self._spoilt - self._offset, b"\0"))
         except OSError as error:
             self._spoilt = max(self._spoilt, self._offset + need)
-            raise self.fail("a fact could not be written", error) from error
+            raise self._refused("a fact could not be written", error) from error
         self._digest.update(data)
         self.lsn, self._checksum, self._newest = lsn, checksum, checksum
         self._offset += need
@@ -164,8 +164,20 @@ class Journal:
         )
         if self._failure is None and not self._is_closed:
             self._failure = failure
-            self._is_full = error.errno in _FULL
+        self._is_full = False
         return self._failure or failure
+
+    def _refused(self, what: str, error: OSError) -> JournalFailed:
+        """A write failed. Without room, what was written before it can still be made safe."""
+        is_full = error.errno in _FULL and (self._failure is None or self._is_full)
+        failure = self.fail(what, error)
+        self._is_full = is_full
+        return failure
+
+    @property
+    def is_full(self) -> bool:
+        """It failed because the disk has no room; no sync has, and nothing else."""
+        return self._is_full
 
     def _find_room(self, need: int, *, reserved: bool, facts: int) -> None:
         """Go over to the next segment. Without one, what tightens takes from the reserve."""
@@ -177,7 +189,7 @@ class Journal:
         try:
             self._roll()
         except OSError as error:
-            failure = self.fail("no further segment could be made", error)
+            failure = self._refused("no further segment could be made", error)
             if not (self._is_full and fits):
                 raise failure from error
 

@@ -1,4 +1,5 @@
-"""Real daemons for tests: each in a process of its own, in a short directory of its own."""
+"""Real daemons for tests, each in a process and a short directory of its own; and ledgers on a
+simulated disk."""
 
 import contextlib
 import json
@@ -8,13 +9,21 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import attrs
+import msgspec
 import pytest
-from riskd.actors.messages import Actors, ActorsAre, Command, Status, StatusIs
+import trio
+from riskd.actors.messages import Actors, ActorsAre, Command, Recorded, Status, StatusIs
 from riskd.adapters.client import Client, NotReachable
+from riskd.adapters.simulated_disk import SimulatedDisk
+from riskd.supervisor.ledger import Ledger
+from riskd.supervisor.recall import open_ledger
 
 PATIENCE_S = 20.0
 """How long a test waits for what must come; a slow machine is no failure."""
@@ -108,3 +117,121 @@ def start(place: Path) -> Iterator[Callable[..., RunningDaemon]]:
     for daemon in daemons:
         daemon.process.kill()
         daemon.process.wait()
+
+
+STATE = Path("/state")
+NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
+
+
+@attrs.define(eq=False)
+class TestClock:
+    """The loop's clock, if there is a loop; `days` have passed besides."""
+
+    __test__ = False
+
+    days: float = 0.0
+    boots: int = 1
+
+    def monotonic_s(self) -> float:
+        return trio.current_time() if trio.lowlevel.in_trio_run() else 0.0
+
+    def now(self) -> datetime:
+        return NOON + timedelta(days=self.days)
+
+    def boot(self) -> str:
+        return f"boot {self.boots}"
+
+
+class Story:
+    """A projection that knows every fact in order; at those in `breaks` it breaks once."""
+
+    version = 1
+
+    def __init__(self, name: str = "story") -> None:
+        self.name = name
+        self.facts: list[Recorded] = []
+        self.breaks: dict[int, Exception] = {}
+
+    def apply(self, recorded: Recorded) -> None:
+        error = self.breaks.pop(recorded.lsn, None)
+        if error is not None:
+            self.facts.append(recorded)  # which is half of what is to be done, and none too many
+            self.facts.append(recorded)
+            raise error
+        self.facts.append(recorded)
+
+    def dump(self) -> bytes:
+        return msgspec.json.encode(self.facts)
+
+    def load(self, state: bytes | None) -> None:
+        self.facts = [] if state is None else msgspec.json.decode(state, type=list[Recorded])
+
+    @property
+    def told(self) -> list[object]:
+        return [recorded.fact for recorded in self.facts]
+
+
+class LedgerOnDisk:
+    """A machine with a simulated disk, whose riskd can be killed and whose power can be cut."""
+
+    def __init__(self, seed: int = 1) -> None:
+        self.disk = SimulatedDisk(seed)
+        self.clock = TestClock()
+        self.directory = STATE / "journal"
+
+    def open(
+        self,
+        projections: Sequence[Any] = (),
+        *,
+        segment_bytes: int = 131_072,
+        durability: str = "process",
+    ) -> AbstractContextManager[Ledger]:
+        return open_ledger(
+            self.disk,
+            STATE,
+            self.clock,
+            projections,
+            segment_bytes=segment_bytes,
+            durability=durability,
+        )
+
+    def cut_power(self) -> None:
+        """And give it back."""
+        self.disk.cut_power()
+        self.clock.boots += 1
+
+    def told(self) -> list[object]:
+        """What the next riskd knows."""
+        story = Story()
+        with self.open([story]):
+            return story.told
+
+    @staticmethod
+    def sync(ledger: Ledger) -> None:
+        """One trip to the disk, as the keeper makes it."""
+        sync = ledger.journal.sync()
+        sync.run()
+        ledger.journal.synced(sync)
+        ledger.synced()
+
+
+@pytest.fixture
+def machine() -> LedgerOnDisk:
+    return LedgerOnDisk()
+
+
+@pytest.fixture
+def machines() -> Callable[[int], LedgerOnDisk]:
+    """One for each seed."""
+    return LedgerOnDisk
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
+
+
+@pytest.fixture
+def stories() -> Callable[[str], Story]:
+    """One for each name."""
+    return Story
