@@ -12,22 +12,23 @@ from hypothesis import strategies as st
 from riskd.actors.messages import (
     ChildFailed,
     ChildHeld,
-    ConfigReloaded,
     Fact,
     JournalRepaired,
-    LooseningProposed,
-    LooseningWithdrawn,
     ProjectionRebuilt,
 )
 from riskd.supervisor import ledger as module
 from riskd.supervisor.journal import FactTooLarge, JournalFailed
-from riskd.supervisor.ledger import Ledger, Overtaken, restore
-from trio.testing import assert_checkpoints, assert_no_checkpoints, wait_all_tasks_blocked
+from riskd.supervisor.ledger import Ledger, restore
+from trio.testing import (
+    MockClock,
+    assert_checkpoints,
+    assert_no_checkpoints,
+    wait_all_tasks_blocked,
+)
 
 Machine = Any  # the classes of these fixtures live in conftest.py
 Story = Any
 
-LOOSENS = ConfigReloaded(source="riskd.toml", digest="5ee7", changed=(), needs_restart=())
 FACT_MAX = 1_048_576
 
 
@@ -48,14 +49,6 @@ def break_journal(ledger: Ledger) -> JournalFailed:
     return failure
 
 
-async def closely(act: Callable[[], object]) -> list[object]:
-    """What came of an act that waits: its result, or its error, once it is over."""
-    try:
-        return [await act()]  # type: ignore[misc]  # what is given is asynchronous
-    except (Overtaken, JournalFailed) as error:
-        return [error]
-
-
 # --- one step -------------------------------------------------------------------------------------
 
 
@@ -72,12 +65,13 @@ async def test_a_commit_is_on_file_applied_and_told_in_one_step(
 
 
 async def test_followers_are_woken_by_a_commit_and_find_it_applied(
-    machine: Machine, story: Story
+    machine: Machine, story: Story, autojump_clock: MockClock
 ) -> None:
     found = []
 
     async def follow() -> None:
-        await ledger.news.park()
+        with trio.fail_after(1):
+            await ledger.news.park()
         found.append(list(story.told))
 
     with machine.open([story]) as ledger:
@@ -139,117 +133,6 @@ def test_nothing_is_a_commit_too_and_changes_nothing(machine: Machine, story: St
         ledger.commit(neutral())
         assert ledger.commit() == 1
         assert len(story.facts) == 1
-
-
-# --- loosening ------------------------------------------------------------------------------------
-
-
-def test_a_commit_refuses_what_loosens(machine: Machine, story: Story) -> None:
-    with machine.open([story]) as ledger:
-        with pytest.raises(TypeError, match=r"ConfigReloaded loosens: .* loosen\(\)"):
-            ledger.commit(neutral(), LOOSENS)
-        assert story.facts == []
-
-
-async def test_what_loosens_is_proposed_then_safe_on_the_disk_and_only_then_in_force(
-    machine: Machine, story: Story
-) -> None:
-    with machine.open([story]) as ledger:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ledger.loosen, LOOSENS)
-            await wait_all_tasks_blocked()
-            ledger.commit(neutral("between"))
-            assert story.told == [LooseningProposed(proposed=LOOSENS), neutral("between")]
-            machine.sync(ledger)
-        assert story.told[2:] == [LOOSENS]
-        machine.cut_power()
-        assert LooseningProposed(proposed=LOOSENS) in machine.told()
-
-
-@pytest.mark.parametrize("moment", ["before the disk has it", "as the disk has it"])
-async def test_what_loosens_is_withdrawn_when_something_was_tightened_meanwhile(
-    machine: Machine, story: Story, moment: str
-) -> None:
-    with machine.open([story]) as ledger:
-        ledger.commit(tightens("earlier"))
-        outcome: list[object] = []
-
-        async def loosen() -> None:
-            outcome.extend(await closely(lambda: ledger.loosen(LOOSENS)))
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(loosen)
-            await wait_all_tasks_blocked()
-            if moment == "before the disk has it":
-                ledger.commit(tightens("later"))
-                machine.sync(ledger)
-            else:
-                machine.sync(ledger)
-                ledger.commit(tightens("later"))
-        assert isinstance(outcome[0], Overtaken)
-        assert LOOSENS not in story.told
-        assert story.told[-1] == LooseningWithdrawn(proposed_lsn=2, because_lsn=3)
-
-
-async def test_what_was_tightened_before_the_proposal_does_not_overtake_it(
-    machine: Machine, story: Story
-) -> None:
-    with machine.open([story]) as ledger:
-        ledger.commit(tightens())
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ledger.loosen, LOOSENS)
-            await wait_all_tasks_blocked()
-            machine.sync(ledger)
-        assert story.told[-1] == LOOSENS
-
-
-async def test_whoever_is_cancelled_while_the_disk_is_waited_for_has_loosened_nothing(
-    machine: Machine, story: Story
-) -> None:
-    with machine.open([story]) as ledger:
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(ledger.loosen, LOOSENS)
-            await wait_all_tasks_blocked()
-            nursery.cancel_scope.cancel()
-            machine.sync(ledger)  # the disk has it in the same step
-        assert story.told == [LooseningProposed(proposed=LOOSENS)]
-
-
-async def test_nothing_is_loosened_when_the_journal_fails_before_or_meanwhile(
-    machine: Machine, story: Story
-) -> None:
-    with machine.open([story]) as ledger:
-        outcome: list[object] = []
-
-        async def loosen() -> None:
-            outcome.extend(await closely(lambda: ledger.loosen(LOOSENS)))
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(loosen)
-            await wait_all_tasks_blocked()
-            failure = break_journal(ledger)
-        await loosen()
-        assert outcome == [failure, failure]
-        assert story.told == [LooseningProposed(proposed=LOOSENS)]
-
-
-async def test_a_journal_that_fails_just_after_the_proposal_is_safe_lets_nothing_loosen(
-    machine: Machine, story: Story
-) -> None:
-    with machine.open([story]) as ledger:
-        outcome: list[object] = []
-
-        async def loosen() -> None:
-            outcome.extend(await closely(lambda: ledger.loosen(LOOSENS)))
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(loosen)
-            await wait_all_tasks_blocked()
-            machine.sync(ledger)
-            failure = break_journal(ledger)
-            assert ledger.commit(tightens()) == 0
-        assert outcome == [failure]
-        assert LOOSENS not in story.told
 
 
 # --- a journal that has failed --------------------------------------------------------------------
@@ -329,6 +212,17 @@ def test_a_sync_that_found_no_room_is_final_and_no_reserve_is_left(machine: Mach
     assert ledger.journal.safe_lsn == 0
 
 
+def test_a_sync_that_fails_on_a_full_disk_closes_the_reserve(machine: Machine) -> None:
+    with machine.open() as ledger:
+        machine.disk.fail("write", reason=errno.ENOSPC)
+        with pytest.raises(JournalFailed):
+            ledger.commit(neutral())
+        assert ledger.commit(tightens()) == 1
+        break_journal(ledger)
+        assert ledger.commit(tightens()) == 0
+    assert ledger.journal.safe_lsn == 0
+
+
 # --- waiting for the disk -------------------------------------------------------------------------
 
 
@@ -379,7 +273,10 @@ async def test_all_who_wait_are_told_of_a_failure(machine: Machine) -> None:
         outcome: list[object] = []
 
         async def wait(lsn: int) -> None:
-            outcome.extend(await closely(lambda: ledger.wait_safe(lsn)))
+            try:
+                await ledger.wait_safe(lsn)
+            except JournalFailed as error:
+                outcome.append(error)
 
         async with trio.open_nursery() as nursery:
             for _ in range(3):
