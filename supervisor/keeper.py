@@ -4,14 +4,16 @@ Making a fact needs none of this: `Ledger.commit` is done when it returns. What 
 a disk likes is done here, off the loop: group commits in one thread, everything else in another, so
 that compressing an old segment delays nobody's sync.
 
-* One trip to the disk serves all who wait for it; what comes meanwhile goes with the next. What
-  nobody waits for is made safe once a second.
+* One trip to the disk serves all who wait for it; what comes meanwhile goes with the next. The
+  first who waits makes it, in its own task, by the way that is kept here. What nobody waits for is
+  made safe once a second.
 * When it crashes, nobody who waits is forgotten: they wait at the ledger, and the next incarnation
-  serves them. A trip that was under way is waited for, and if it failed then it has
-  said so to the journal itself: no later one may hide it.
+  serves them. A trip that was under way is waited for, and if it failed then it has said so to the
+  journal itself: no later one may hide it.
 * Snapshots and the archive save time. When they fail that is logged, and tried again later.
 """
 
+import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -25,7 +27,7 @@ import trio
 
 from ..actors.messages import Recorded
 from ..actors.ports import Clock, Disk, Offload
-from .journal import JournalError, JournalFailed, SnapshotUnusable
+from .journal import Journal, JournalError, JournalFailed, SnapshotUnusable, Sync
 from .journal.archive import days_before, forget, put_away
 from .journal.reader import Cursor
 from .journal.snapshots import load, save, snapshot_lsns
@@ -84,6 +86,10 @@ class Keeper:
 
     async def run(self) -> None:
         """Until cancelled."""
+        with self._ledger.served_by(self._sync):
+            await self._keep()
+
+    async def _keep(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_safe)
             nursery.start_soon(self._keep_house)
@@ -91,42 +97,31 @@ class Keeper:
     # --- the disk
 
     async def _keep_safe(self) -> None:
+        """Those who wait for the disk go there themselves; this sees to what nobody waits for."""
         ledger, journal = self._ledger, self._journal
-        while journal.failure is None:
-            if not ledger.sync_wanted:
-                with trio.move_on_after(IDLE_SYNC_S):
-                    await ledger.work.park()
-            if ledger.sync_wanted or not journal.is_safe:
-                ledger.sync_wanted = False
-                await self._sync()
+        with contextlib.suppress(JournalFailed):
+            while journal.failure is None:
+                await ledger.wait_safe(ledger.lsn)
+                await trio.sleep(IDLE_SYNC_S)
+        assert journal.failure is not None, "nothing else ends this"
         ledger.failed(journal.failure)
         await trio.sleep_forever()
 
     async def _sync(self) -> None:
-        """One group commit."""
+        """One group commit, in the task of one who waits for it."""
         journal, tally = self._journal, self._ledger.tally
         sync = journal.sync()
-
-        def act() -> float:
-            began_s = time.perf_counter()
-            try:
-                sync.run()
-            except OSError as error:
-                # Here, and not in the caller, who may have been killed: it must never be unknown.
-                raise journal.fail("it could not be synced", error) from error
-            return time.perf_counter() - began_s
-
         self._sync_began_s = trio.current_time()
         try:
-            took_s = await self._syncs.run(act)
-        except JournalFailed:
+            took_s = await self._syncs.run(partial(_timed, journal, sync))
+        except JournalFailed as failure:
+            self._ledger.failed(failure)
             return
         finally:
             self._sync_began_s = None
         journal.synced(sync)
         tally.syncs += 1
         tally.last_s, tally.worst_s = took_s, max(tally.worst_s, took_s)
-        self._ledger.synced()
         if took_s * 1e3 > self._settings.slow_sync_ms:
             tally.slow += 1
             self._warn("journal.slow_sync", file=str(journal.path), took_ms=round(took_s * 1e3, 1))
@@ -252,3 +247,18 @@ class Keeper:
 
 def _written_at(payload: bytes) -> datetime:
     return msgspec.json.decode(payload, type=Recorded).at
+
+
+def _timed(journal: Journal, sync: Sync) -> float:
+    """Run it, off the loop, and say how long it took."""
+    if journal.failure is not None:
+        # The trip before this one failed when nobody waited for it any more. The same descriptor
+        # could now say that all is well, and would be wrong.
+        raise journal.failure
+    began_s = time.perf_counter()
+    try:
+        sync.run()
+    except OSError as error:
+        # Here, and not in the caller, who may have been killed: it must never be unknown.
+        raise journal.fail("it could not be synced", error) from error
+    return time.perf_counter() - began_s
