@@ -4,6 +4,7 @@ Killing riskd must not refill a budget, nor lift a hold. Stopping it in order is
 gives full budgets again; holds outlast that too.
 """
 
+from collections import Counter, deque
 from datetime import datetime
 
 import msgspec
@@ -48,53 +49,59 @@ class SupervisionHistory:
     version = 1
 
     def __init__(self) -> None:
-        self._state = Remembered()
+        self.load(None)
 
     def load(self, state: bytes | None) -> None:
         """Go back to a dump, or to before the first fact."""
-        self._state = Remembered() if state is None else _decode(state)
+        loaded = Remembered() if state is None else _decode(state)
+        self._boot, self._held = loaded.boot, loaded.held
+        self._keep(loaded.failures)
 
     def dump(self) -> bytes:
-        return msgspec.json.encode(self._state)
+        return msgspec.json.encode(Remembered(self._boot, self._held, list(self._failures)))
 
     def apply(self, recorded: Recorded) -> None:
-        state = self._state
         match recorded.fact:
-            case ChildFailed() as fact:
-                state.failures.append(
-                    Failure(
-                        fact.supervisor,
-                        fact.child,
-                        recorded.at,
-                        state.boot,
-                        recorded.monotonic_s,
-                    )
-                )
-                del state.failures[:-FAILURES_MAX]
+            case ChildFailed(supervisor=supervisor, child=child):
+                self._add(Failure(supervisor, child, recorded.at, self._boot, recorded.monotonic_s))
             case ChildRestarted(supervisor=supervisor, child=child):
                 # A supervisor that its parent starts again has a full budget, as it had then.
                 path = f"{supervisor}/{child}"
-                if any(_within(failure.supervisor, path) for failure in state.failures):
-                    kept = [f for f in state.failures if not _within(f.supervisor, path)]
-                    state.failures = kept
+                if any(_within(failed, path) for failed in self._counts):
+                    self._keep([f for f in self._failures if not _within(f.supervisor, path)])
             case ChildHeld(supervisor=supervisor, child=child):
-                if (supervisor, child) not in state.held:
-                    state.held.append((supervisor, child))
+                if (supervisor, child) not in self._held:
+                    self._held.append((supervisor, child))
             case ChildReleased(supervisor=supervisor, child=child):
-                if (supervisor, child) in state.held:
-                    state.held.remove((supervisor, child))
+                if (supervisor, child) in self._held:
+                    self._held.remove((supervisor, child))
             case DaemonStarted(boot=boot):
-                state.boot = boot
+                self._boot = boot
             case DaemonStopped():
-                state.failures.clear()
+                self._keep([])
+
+    def _add(self, failure: Failure) -> None:
+        self._counts[failure.supervisor] += 1
+        self._failures.append(failure)
+        if len(self._failures) > FAILURES_MAX:
+            oldest = self._failures.popleft().supervisor
+            self._counts[oldest] -= 1
+            if not self._counts[oldest]:
+                del self._counts[oldest]
+
+    def _keep(self, failures: list[Failure]) -> None:
+        """These and no others. The counts by supervisor say, at each restart of a child, that there
+        is nothing to forget, without a look at every failure."""
+        self._failures = deque(failures)
+        self._counts = Counter(failure.supervisor for failure in failures)
 
     def past(self, *, boot: str, monotonic_s: float, now: datetime) -> Past:
         """As a tree that starts now needs it: the failures with their ages."""
         failures = tuple(
             (failure.supervisor, failure.child, _age_s(failure, boot, monotonic_s, now))
-            for failure in self._state.failures
+            for failure in self._failures
         )
-        return Past(held=frozenset(self._state.held), failures=failures)
+        return Past(held=frozenset(self._held), failures=failures)
 
 
 _decode = msgspec.json.Decoder(Remembered).decode

@@ -149,6 +149,25 @@ def test_a_supervisor_that_is_started_again_has_forgiven_all_below_it_and_nothin
     assert [child for _, child, _ in past.failures] == ["watchdogs", "c"]
 
 
+@given(st.lists(st.one_of(PAIRS, st.sampled_from(["watchdogs", "other"])), max_size=30))
+def test_what_a_restart_forgives_is_found_however_many_failures_were_dropped_before(
+    said: list[tuple[str, str] | str],
+) -> None:
+    expected: list[tuple[str, str]] = []
+    facts: list[AnyFact] = []
+    for one in said:
+        if isinstance(one, str):
+            facts.append(restarted(one))
+            expected = [pair for pair in expected if pair[0] != f"riskd/{one}"]
+        else:
+            facts.append(failed(one[1], one[0]))
+            expected = [*expected, one][-3:]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "FAILURES_MAX", 3)
+        found = past_of(*facts).failures
+    assert [(supervisor, child) for supervisor, child, _ in found] == expected
+
+
 def test_a_start_that_follows_a_crash_clears_nothing_and_a_stop_keeps_the_holds() -> None:
     held = ChildHeld(supervisor="riskd", child="gate")
     crashed = past_of(started(), failed(), held, started())
