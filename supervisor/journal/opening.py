@@ -298,10 +298,12 @@ def survey(disk: Disk, directory: Path, boot: str, *, archived: bool = False) ->
     if archived:
         place = directory / ARCHIVE
         firsts = archived_firsts(names_in(disk, place))
-        # A crash between the two steps of archiving leaves a segment in both places.
+        # A crash between the two steps of archiving leaves a segment in both places, and so does
+        # whoever restores one.
         taken = {segment.first for segment in live}
         old = [_archived(disk, f, place / archived_name(f)) for f in firsts if f not in taken]
-    return Survey(disk, directory, boot_mark(boot), (*old, *live), tuple(snapshot_lsns(names)))
+    segments = tuple(sorted((*old, *live), key=lambda segment: segment.first))
+    return Survey(disk, directory, boot_mark(boot), segments, tuple(snapshot_lsns(names)))
 
 
 def _segment(disk: Disk, first: int, path: Path) -> Segment:
