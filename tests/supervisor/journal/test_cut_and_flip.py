@@ -17,7 +17,6 @@ from riskd.supervisor.journal import (
     JournalError,
     Judgement,
     Repair,
-    Survey,
     open_journal,
     repair,
     survey,
@@ -141,23 +140,18 @@ def start(image: Image, boot: str) -> tuple[Outcome, Image]:
     """Open it, and see that all that was promised holds. What is on the disk afterwards, too."""
     disk = disk_of(image)
     found = survey(disk, DIRECTORY, boot)
+    facts: list[bytes] = []
+    damage: JournalDamaged | None = None
     try:
-        facts = [bytes(payload) for _, payload in found.facts()]
+        facts.extend(bytes(payload) for _, payload in found.facts())
     except JournalDamaged as error:
         damage = error
-    else:
-        assert image_of(disk) == image, "reading changes nothing"
-        return go_on(disk, boot, found, facts)
-    assert image_of(disk) == image, "nothing was changed"
-    assert any(remedy in str(damage) for remedy in REMEDIES)
-    assert f"{damage.path}: at byte {damage.offset}, fact {damage.lsn}: " in str(damage)
-    return Outcome(Judgement.DAMAGED, damage.path.name, damage.offset, damage.lsn), image
-
-
-def go_on(
-    disk: SimulatedDisk, boot: str, found: Survey, facts: list[bytes]
-) -> tuple[Outcome, Image]:
-    """What is repaired takes further facts, and is found whole by the start that follows."""
+    assert image_of(disk) == image, "reading changes nothing"
+    if damage is not None:
+        assert any(remedy in str(damage) for remedy in REMEDIES)
+        assert f"{damage.path}: at byte {damage.offset}, fact {damage.lsn}: " in str(damage)
+        refused = Outcome(Judgement.DAMAGED, damage.path.name, damage.offset, damage.lsn)
+        return refused, image
     done = repair(found)
     journal = open_journal(found, RESERVE_BYTES + 4096)
     assert journal.append([b"next"]) == len(facts) + 1

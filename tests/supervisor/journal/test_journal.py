@@ -5,6 +5,7 @@ from pathlib import Path
 
 import attrs
 import pytest
+from riskd.actors.ports import File
 from riskd.adapters.simulated_disk import SimulatedDisk
 from riskd.supervisor.journal import (
     FactTooLarge,
@@ -152,7 +153,7 @@ class BusyDisk(SimulatedDisk):
     """While the journal makes room at once, a thread begins to make room in advance."""
 
     journal: Journal | None = None
-    late: list[object] = attrs.field(factory=list)
+    late: list[File] = attrs.field(factory=list)
 
     def rename(self, old: Path, new: Path) -> None:
         if self.journal is not None:
@@ -168,7 +169,7 @@ def test_room_made_in_advance_and_room_made_at_once_are_not_in_each_others_way()
     for count in range(1, 30):
         journal.append([FACT])
         if disk.late:
-            journal.prepared(disk.late.pop())  # type: ignore[arg-type]
+            journal.prepared(disk.late.pop())
         assert len(written(disk)) == count
     assert len(segments(disk)) > 5
 

@@ -3,7 +3,6 @@
 A refusal is one line that names the place and the remedy, and it has changed nothing.
 """
 
-import gzip
 import json
 import os
 import struct
@@ -38,7 +37,7 @@ from riskd.supervisor.journal.format import (
 from riskd.supervisor.journal.journal import RESERVE_BYTES
 from riskd.supervisor.journal.snapshots import save
 from riskd.supervisor.ledger import Ledger
-from riskd.supervisor.recall import open_ledger
+from riskd.supervisor.recall import open_ledger, recall
 
 SMALL = RESERVE_BYTES + HEADER_BYTES + 700
 """A few facts go into a segment of this size."""
@@ -312,18 +311,17 @@ def frame_starts(data: bytes) -> list[int]:
 def test_a_missing_segment_is_refused_by_its_name(home: Path, journal: Path) -> None:
     write(home, 14)
     one, two, three, *_ = segments(journal)
-    two_first, three_first = int(two.stem), int(three.stem)
+    two_first = int(two.stem)
     data = two.read_bytes()
 
     two.unlink()
-    end = len(one.read_bytes())
-    assert three.name in damage(home, one, end, two_first)
+    said = damage(home, two, 0, two_first)
+    assert f"this segment is missing, between {one.name} and {three.name}" in said
 
     two.write_bytes(data)
     one.unlink()
     said = str(refusal(home))
     assert f"the facts before {two_first} are gone and fact 1 is needed" in said
-    assert three_first > two_first
 
 
 def test_missing_last_segments_are_known_from_a_snapshot(home: Path, journal: Path) -> None:
@@ -338,7 +336,7 @@ def test_a_segment_under_another_name_is_refused(home: Path, journal: Path) -> N
     one, two = segments(journal)
     two.rename(journal / f"{9:020}.log")
     damage(home, one, len(one.read_bytes()), int(two.stem))
-    (journal / f"{9:020}.log").rename(two)
+    (journal / f"{9:020}.log").unlink()
     one.rename(journal / f"{0:020}.log")
     assert "begins with fact 1; give it its name back" in damage(
         home, journal / f"{0:020}.log", 16, 0
@@ -509,24 +507,17 @@ def test_every_byte_of_a_snapshot_counts_and_the_one_before_it_serves(
 ) -> None:
     write(home, 9, 3, 7)
     path = snapshot(journal, 7)
-    data, before = path.read_bytes(), image(home)
-    for offset in range(len(data)):
-        for damaged in (
-            data[:offset],
-            data[:offset] + bytes([data[offset] ^ 4]) + data[offset + 1 :],
-        ):
+    data = path.read_bytes()
+    for offset, byte in enumerate(data):
+        for damaged in (data[:offset], data[:offset] + bytes([byte ^ 4]) + data[offset + 1 :]):
             path.write_bytes(damaged)
             names = Names()
-            with opened(home, "a", names) as ledger:
-                assert names.known == names_up_to(9)
-                assert [one.lsn for one in names.applied] == [4, 5, 6, 7, 8, 9, 10]
-                (skipped,) = facts(names)
-                assert isinstance(skipped, SnapshotSkipped)
-                assert skipped.snapshot_lsn == 7
-                assert ledger.snapshot_lsn == 3
-            assert path.read_bytes() == damaged
-            for name, content in before.items():
-                (home / name).write_bytes(content)
+            found = recall(DISK, journal, "a", [names])
+            assert found.snapshot is not None
+            assert found.snapshot.lsn == 3
+            assert [skipped.snapshot_lsn for skipped in found.skipped] == [7]
+            assert names.known == names_up_to(9)
+            assert [one.lsn for one in names.applied] == [4, 5, 6, 7, 8, 9]
 
 
 def test_without_a_good_snapshot_all_facts_are_read_also_the_archived(
@@ -575,54 +566,3 @@ def test_a_projection_of_another_version_is_read_from_the_facts(home: Path) -> N
         (skipped,) = facts(names)
         assert isinstance(skipped, SnapshotSkipped)
         assert "holds no 'names' of version 2" in skipped.reason
-
-
-# --- the archive ----------------------------------------------------------------------------------
-
-
-def without_snapshots(home: Path, journal: Path) -> list[Path]:
-    """The archive of a journal whose facts were called safe long after they were written."""
-    with opened(home) as ledger:
-        for number in range(1, 20):
-            ledger.commit(silent(number))
-        safe(ledger.journal)
-        for _ in range(2):
-            taken = ledger.snapshot()
-            assert taken is not None
-            save(DISK, journal, taken)
-            ledger.commit(silent(20))
-            safe(ledger.journal)
-        put_away(DISK, journal)
-    for path in journal.glob("*.snapshot"):
-        path.unlink()
-    archive = sorted((journal / "archive").iterdir())
-    assert len(archive) >= 3
-    assert remembered(home).known[:19] == names_up_to(19)
-    return archive
-
-
-def test_a_gap_in_the_archive_is_never_taken_for_a_power_cut(home: Path, journal: Path) -> None:
-    _, two, *_ = without_snapshots(home, journal)
-    data = two.read_bytes()
-    two.unlink()
-    assert isinstance(refusal(home), JournalDamaged)
-    two.write_bytes(data[:-20])
-    assert "can't be read" in str(refusal(home))
-    two.write_bytes(gzip.compress(gzip.decompress(data)[:-8]))
-    assert isinstance(refusal(home), JournalDamaged)
-
-
-def test_nothing_is_written_behind_an_archive_alone(home: Path, journal: Path) -> None:
-    archive = without_snapshots(home, journal)
-    for path in segments(journal):
-        path.unlink()
-    assert "in the archive: the segments that follow are missing" in str(refusal(home))
-    last = archive[-1]
-    last.write_bytes(gzip.compress(gzip.decompress(last.read_bytes())[:-8]))
-    refusal(home)
-
-
-def test_a_segment_in_both_places_is_read_once(home: Path, journal: Path) -> None:
-    for path in without_snapshots(home, journal):
-        (journal / path.stem).write_bytes(gzip.decompress(path.read_bytes()))
-    assert remembered(home).known[:19] == names_up_to(19)
