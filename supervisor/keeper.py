@@ -15,6 +15,7 @@ that compressing an old segment delays nobody's sync.
 
 import contextlib
 import time
+import zlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -39,7 +40,11 @@ IDLE_SYNC_S = 1.0
 TICK_S = 0.2
 """How often it looks for something to do besides. A segment lasts longer at any usual rate; where
 it doesn't, the next one is made in the step that needs it."""
+SLOW_S = 1.0
+"""How often it is said that a disk is slow, while it is."""
 SPACE_S = 10.0
+LOW_S = 3_600.0
+"""How often it is said that the disk is nearly full, while it is. Each time it becomes so, too."""
 RETRY_S = 10.0
 FORGET_S = 3_600.0
 BATCH_BYTES = 262_144
@@ -92,6 +97,7 @@ class Keeper:
     async def _keep(self) -> None:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._keep_safe)
+            nursery.start_soon(self._watch_sync)
             nursery.start_soon(self._keep_house)
 
     # --- the disk
@@ -124,15 +130,16 @@ class Keeper:
         tally.last_s, tally.worst_s = took_s, max(tally.worst_s, took_s)
         if took_s * 1e3 > self._settings.slow_sync_ms:
             tally.slow += 1
-            self._warn("journal.slow_sync", file=str(journal.path), took_ms=round(took_s * 1e3, 1))
+            self._warn(
+                "journal.slow_sync", SLOW_S, file=str(journal.path), took_ms=round(took_s * 1e3, 1)
+            )
 
     # --- everything else
 
     async def _keep_house(self) -> None:
         while True:
-            await self._rebuild_suspected()
-            self._watch_sync()
             if self._journal.failure is None:
+                await self._rebuild_suspected()
                 await self._look_after("journal.no_next_segment", 0.0, self._make_room)
                 await self._look_after("journal.snapshot_failed", 0.0, self._make_snapshot)
             await self._look_after("journal.space_unknown", SPACE_S, self._watch_space)
@@ -151,18 +158,20 @@ class Keeper:
             await chore()
         except JournalFailed:
             return  # told by the ledger, and final
-        except OSError as error:
+        except (OSError, EOFError, ValueError, zlib.error) as error:
             self._due[event] = now + RETRY_S
             self._log.warning(event, cause=str(error), retry_s=RETRY_S)
 
-    def _watch_sync(self) -> None:
-        """A sync that hangs can't say that it was slow."""
-        if self._sync_began_s is None:
-            return
-        waiting_s = trio.current_time() - self._sync_began_s
-        if waiting_s * 1e3 > self._settings.slow_sync_ms:
-            path = str(self._journal.path)
-            self._warn("journal.sync_hangs", file=path, waiting_s=round(waiting_s, 1))
+    async def _watch_sync(self) -> None:
+        """A sync that hangs can't say that it was slow. Nothing here waits for the disk."""
+        while True:
+            await trio.sleep(TICK_S)
+            if self._sync_began_s is None:
+                continue
+            waiting_s = trio.current_time() - self._sync_began_s
+            if waiting_s * 1e3 > self._settings.slow_sync_ms:
+                path = str(self._journal.path)
+                self._warn("journal.sync_hangs", SLOW_S, file=path, waiting_s=round(waiting_s, 1))
 
     async def _make_room(self) -> None:
         if self._journal.wants_next:
@@ -196,18 +205,20 @@ class Keeper:
     async def _watch_space(self) -> None:
         free = await self._chores.run(lambda: self._disk.free_bytes(self._directory))
         is_low = free < self._settings.free_mib * MIB
+        if is_low and not self._is_low:
+            self._due.pop("said disk.nearly_full", None)
         if is_low:
             said = self._settings.free_mib
-            self._log.warning("disk.nearly_full", free_mib=free // MIB, free_mib_wanted=said)
+            self._warn("disk.nearly_full", LOW_S, free_mib=free // MIB, free_mib_wanted=said)
         elif self._is_low:
             self._log.info("disk.has_room_again", free_mib=free // MIB)
         self._is_low = is_low
 
-    def _warn(self, event: str, **values: object) -> None:
-        """At most one a second of each."""
+    def _warn(self, event: str, every_s: float, **values: object) -> None:
+        """At most so often."""
         now = trio.current_time()
         if now >= self._due.get("said " + event, now):
-            self._due["said " + event] = now + 1.0
+            self._due["said " + event] = now + every_s
             self._log.warning(event, **values)
 
     # --- projections in doubt
@@ -225,13 +236,16 @@ class Keeper:
     async def _rebuild(self, projection: Projection) -> None:
         """From the newest snapshot that has it, then fact by fact, until none is missing."""
         reached = await self._chores.run(lambda: self._restored(projection))
-        cursor = Cursor(self._disk, self._directory, reached)
         decode = msgspec.json.Decoder(Recorded).decode
-        while reached < self._ledger.lsn:
-            read = partial(cursor.read, BATCH_BYTES, up_to_lsn=self._ledger.lsn)
-            for lsn, payload in await self._chores.run(read):
-                projection.apply(decode(payload))
-                reached = lsn
+        with Cursor(self._disk, self._directory, reached) as cursor:
+            while reached < self._ledger.lsn:
+                read = partial(cursor.read, BATCH_BYTES, up_to_lsn=self._ledger.lsn)
+                found = await self._chores.run(read)
+                if not found:
+                    raise JournalError(f"{self._directory}: fact {reached + 1} is not to be found")
+                for lsn, payload in found:
+                    projection.apply(decode(payload))
+                    reached = lsn
         self._ledger.rebuilt(projection.name)
 
     def _restored(self, projection: Projection) -> int:

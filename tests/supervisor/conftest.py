@@ -183,7 +183,7 @@ class LedgerOnDisk:
         self,
         projections: Sequence[Any] = (),
         *,
-        segment_bytes: int = 131_072,
+        segment_bytes: int = 262_144,
         durability: str = "process",
     ) -> AbstractContextManager[Ledger]:
         return open_ledger(
