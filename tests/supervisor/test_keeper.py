@@ -13,10 +13,11 @@ import trio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from riskd.actors.messages import ChildFailed, ChildHeld, Fact, ProjectionRebuilt, SnapshotSkipped
+from riskd.actors.ports import Disk
 from riskd.adapters.disk_thread import DiskThread
 from riskd.adapters.simulated_disk import SimulatedFile, SimulatedOffload
 from riskd.supervisor import keeper as module
-from riskd.supervisor.journal import JournalFailed
+from riskd.supervisor.journal import JournalFailed, Snapshot, snapshots
 from riskd.supervisor.journal.archive import put_away
 from riskd.supervisor.journal.files import archived_firsts, segment_firsts
 from riskd.supervisor.journal.snapshots import snapshot_lsns
@@ -65,12 +66,13 @@ def keeper(machine: Machine, ledger: Ledger, said: Settings | None = None) -> Ke
 async def kept(
     machine: Machine, ledger: Ledger, said: Settings | None = None
 ) -> AsyncIterator[Keeper]:
-    """A keeper serves while the block lasts."""
-    async with trio.open_nursery() as nursery:
-        one = keeper(machine, ledger, said)
-        nursery.start_soon(one.run)
-        yield one
-        nursery.cancel_scope.cancel()
+    """A keeper serves while the block lasts, which is not for ever."""
+    with trio.fail_after(1_000):
+        async with trio.open_nursery() as nursery:
+            one = keeper(machine, ledger, said)
+            nursery.start_soon(one.run)
+            yield one
+            nursery.cancel_scope.cancel()
 
 
 def names(machine: Machine) -> list[str]:
@@ -156,12 +158,13 @@ async def test_who_waits_is_served_by_the_next_keeper_and_at_once(
     with machine.open() as ledger:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ledger.wait_safe, ledger.commit(fact()))
+            await wait_all_tasks_blocked()
             with trio.move_on_after(0.05):
                 await keeper(machine, ledger).run()
-            began_s = trio.current_time()
-            async with kept(machine, ledger):
-                await ledger.wait_safe(1)
-            assert trio.current_time() - began_s < IDLE_SYNC_S
+            nursery.start_soon(keeper(machine, ledger).run)
+            await trio.sleep(IDLE_SYNC_S / 2)
+            assert ledger.journal.is_safe
+            nursery.cancel_scope.cancel()
 
 
 async def test_all_who_wait_are_told_when_a_sync_fails_and_none_is_tried_again(
@@ -284,9 +287,18 @@ async def test_the_next_segment_has_its_room_before_it_is_needed(
 
 
 async def test_a_snapshot_is_made_after_so_many_facts_and_only_once_they_are_safe(
-    machine: Machine, story: Story, autojump_clock: MockClock
+    machine: Machine,
+    story: Story,
+    monkeypatch: pytest.MonkeyPatch,
+    autojump_clock: MockClock,
 ) -> None:
     with machine.open([story]) as ledger:
+
+        def save(disk: Disk, directory: Path, snapshot: Snapshot) -> None:
+            assert ledger.journal.safe_lsn >= snapshot.lsn
+            snapshots.save(disk, directory, snapshot)
+
+        monkeypatch.setattr(module, "save", save)
         async with kept(machine, ledger, Settings(snapshot_facts=5)):
             await trio.sleep(1)
             machine.disk.sync_s = (3, 3)
@@ -373,7 +385,9 @@ async def test_a_chore_that_fails_is_told_and_tried_again_and_fails_nothing_else
             machine.disk.fail(operation, 2)
             half_full(ledger) if "next" in event else ledger.commit(*[fact()] * 5)
             await ledger.wait_safe(ledger.lsn)
-            await trio.sleep(2 * RETRY_S + 3)
+            await trio.sleep(RETRY_S - 1)
+            assert len(events(logs, event)) == 1
+            await trio.sleep(RETRY_S + 3)
             (first, _) = events(logs, event)
             assert first["retry_s"] == RETRY_S
             wanted = "next" if "next" in event else f"{5:020}.snapshot"
@@ -530,16 +544,18 @@ async def test_files_that_went_away_end_a_rebuilding_rather_than_be_looked_for_f
 ) -> None:
     with machine.open([story]) as ledger:
         ledger.commit(fact())
+        machine.sync(ledger)
         machine.disk.remove(ledger.journal.path)
+        machine.disk.sync_s = (0.1, 0.1)
         ledger.suspect("story", "its actor crashed in it")
-        with trio.fail_after(60):
-            async with kept(machine, ledger):
-                while ledger.failure is None:  # noqa: ASYNC110 - the clock jumps
-                    await trio.sleep(1)
+        async with kept(machine, ledger):
+            while ledger.failure is None:  # noqa: ASYNC110 - the clock jumps
+                await trio.sleep(1)
+        assert "'story' can't be made again" in str(ledger.failure)
 
 
 async def test_once_the_journal_has_failed_a_projection_in_doubt_stays_so(
-    machine: Machine, story: Story, autojump_clock: MockClock
+    machine: Machine, story: Story, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
 ) -> None:
     """The files don't know what was tightened since."""
     held = ChildHeld(supervisor="riskd", child="gate")
@@ -547,7 +563,8 @@ async def test_once_the_journal_has_failed_a_projection_in_doubt_stays_so(
         ledger.suspect("story", "its actor crashed in it")
         ledger.failed(ledger.journal.fail("it could not be synced", OSError()))
         assert ledger.commit(held) == 0
-        async with kept(machine, ledger):
+        async with kept(machine, ledger) as one:
+            monkeypatch.setattr(one, "_restored", lambda _: pytest.fail("it is made again"))
             await trio.sleep(5)
         assert list(ledger.suspected) == ["story"]
 
