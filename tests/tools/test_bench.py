@@ -18,11 +18,15 @@ from riskd.tools.bench import (
 )
 from riskd.tools.bench import (
     clients,
+    commit,
     echo,
+    group_commit,
+    growth,
     leak,
-    ledger,
     mailbox,
+    replay,
     restart,
+    resume,
     start,
 )
 from riskd.tools.bench.processes import Broken, placed
@@ -30,6 +34,7 @@ from riskd.tools.bench.results import (
     Figure,
     Promise,
     Result,
+    at_least,
     at_most,
     in_turn,
     latency,
@@ -45,7 +50,11 @@ TINY: dict[str, Callable[[], Sequence[Result]]] = {
     "clients": partial(clients.measure, 2, idle=3, flood_mb=1, deaths=5),
     "echo": partial(echo.measure, 2),
     "mailbox": partial(mailbox.measure, 2),
-    "ledger": partial(ledger.measure, 2),
+    "commit": partial(commit.measure, 2),
+    "group_commit": partial(group_commit.measure, 2),
+    "replay": partial(replay.measure, 20, times=1),
+    "resume": partial(resume.measure, 20, starts=1),
+    "growth": partial(growth.measure, 6_000),
 }
 
 
@@ -177,6 +186,8 @@ def test_a_ratio_is_ours_to_the_peers() -> None:
 def test_a_promise_is_kept_up_to_its_limit() -> None:
     assert at_most(1.0, Figure(1.0, "ms")) == Promise("at most 1 ms", kept=True)
     assert at_most(1.0, Figure(1.01, "ms")) == Promise("at most 1 ms", kept=False)
+    assert at_least(3e5, Figure(3e5, "/s")) == Promise("at least 300,000 /s", kept=True)
+    assert at_least(3e5, Figure(299_999.0, "/s")) == Promise("at least 300,000 /s", kept=False)
 
 
 # --- the command ----------------------------------------------------------------------------------
@@ -190,7 +201,7 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str, limit: float = 100.0) 
         promise = at_most(limit, figure)
         return [Result(name="made up", n=n, figure=figure, promise=promise, note="so it is")]
 
-    monkeypatch.setattr(bench, "BENCHMARKS", {"ledger": bench.Benchmark(measure, 50, 5)})
+    monkeypatch.setattr(bench, "BENCHMARKS", {"commit": bench.Benchmark(measure, 50, 5)})
     return CliRunner().invoke(bench.main, arguments)
 
 
@@ -207,7 +218,7 @@ def test_quick_makes_fewer_samples(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_report_has_a_line_for_each_result(monkeypatch: pytest.MonkeyPatch) -> None:
-    head, line, note, machine = run(monkeypatch, "ledger").stdout.splitlines()
+    head, line, note, machine = run(monkeypatch, "commit").stdout.splitlines()
     assert head.split()[0] == "what"
     assert line.split()[:2] == ["made", "up"]
     assert note.strip() == "so it is"

@@ -14,7 +14,19 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from . import clients, echo, leak, ledger, mailbox, restart, start
+from . import (
+    clients,
+    commit,
+    echo,
+    group_commit,
+    growth,
+    leak,
+    mailbox,
+    replay,
+    restart,
+    resume,
+    start,
+)
 from .results import Figure, Result
 
 PAPER_COLUMNS = 160
@@ -37,7 +49,11 @@ BENCHMARKS = {
     "clients": Benchmark(clients.measure, 1_000, 100),
     "echo": Benchmark(echo.measure, 5_000, 500),
     "mailbox": Benchmark(mailbox.measure, 20_000, 1_000),
-    "ledger": Benchmark(ledger.measure, 20_000, 1_000),
+    "commit": Benchmark(commit.measure, 200_000, 2_000),
+    "group_commit": Benchmark(group_commit.measure, 2_000, 200),
+    "replay": Benchmark(replay.measure, 1_000_000, 50_000),
+    "resume": Benchmark(resume.measure, 1_000_000, 50_000),
+    "growth": Benchmark(growth.measure, 3_000_000, 30_000),
 }
 
 

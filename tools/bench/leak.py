@@ -66,7 +66,7 @@ async def take_census(supervisor: Supervisor) -> Census:
     total = len(objects)
     del objects
     return Census(
-        memory=_resident_mib(),
+        memory=resident_mib(),
         allocations=sys.getallocatedblocks(),
         objects=total,
         held=held_by(supervisor),
@@ -76,7 +76,8 @@ async def take_census(supervisor: Supervisor) -> Census:
     )
 
 
-def _resident_mib() -> float:
+def resident_mib() -> float:
+    """What this process holds in memory."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 

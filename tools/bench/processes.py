@@ -40,6 +40,10 @@ class Daemon:
     def socket(self) -> Path:
         return self.place / "riskd" / "riskd.sock"
 
+    @property
+    def state_dir(self) -> Path:
+        return self.place / "riskd"
+
     def start(self) -> None:
         """Start the installed command, as a person would. Does not wait for it to serve."""
         command = Path(sys.executable).with_name("riskd")

@@ -71,6 +71,11 @@ def at_most(limit: float, figure: Figure) -> Promise:
     return Promise(f"at most {limit:g} {figure.unit}", figure.value <= limit)
 
 
+def at_least(limit: float, figure: Figure) -> Promise:
+    """The same for what must be many."""
+    return Promise(f"at least {limit:,g} {figure.unit}", figure.value >= limit)
+
+
 # --- samples --------------------------------------------------------------------------------------
 
 

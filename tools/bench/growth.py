@@ -1,0 +1,123 @@
+"""Whether a long history costs anything: the time of a commit, and the memory, as it grows.
+
+The keeper does its duties meanwhile, and each look waits until it has none. In a process of its
+own, whose memory nothing else has touched. The peer of each size is the smallest.
+"""
+
+import gc
+import multiprocessing
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import attrs
+import trio
+
+from ...config.schema import Journal as Settings
+from ...supervisor.journal.archive import SNAPSHOTS_KEPT
+from ...supervisor.journal.files import segment_firsts
+from ...supervisor.journal.snapshots import snapshot_lsns
+from ...supervisor.ledger import Ledger
+from .leak import resident_mib
+from .ledgers import committing, kept
+from .processes import PATIENCE_S, Broken
+from .results import US, Figure, Promise, Result, at_most, latency, timed
+
+TIMES_MAX = 1.25
+MEMORY_MIB_MAX = 8.0
+"""A segment that is being compressed is two thirds of a growth by as much per snapshot."""
+SHARES = (3_000, 30, 3, 1)
+"""The sizes, as parts of the largest: a thousand, a hundred thousand, a million, three million."""
+SAMPLES = 5_000
+BATCH = 1_000
+"""Commits between two checkpoints: in riskd others run too."""
+
+
+@attrs.frozen
+class Look:
+    """What it was like at one size."""
+
+    lsn: int
+    commits_s: Sequence[float]
+    memory_mib: float
+
+
+def measure(n: int) -> list[Result]:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=context) as own:
+        first, second, *rest = own.submit(_grown, n).result()
+    costs = [_cost(look, first) for look in (second, *rest)]
+    return [*costs, _memory(second, rest[-1])]
+
+
+def _cost(look: Look, first: Look) -> Result:
+    figure, peer = latency(look.commits_s, US), latency(first.commits_s, US)
+    return Result(
+        name=f"commit behind {look.lsn:,} facts",
+        n=len(look.commits_s),
+        figure=figure,
+        peer_name=f"behind {first.lsn:,}",
+        peer=peer,
+        promise=Promise(
+            f"p50 at most {TIMES_MAX:g} times its", figure.value <= TIMES_MAX * peer.value
+        ),
+    )
+
+
+def _memory(early: Look, late: Look) -> Result:
+    more = Figure(late.memory_mib - early.memory_mib, "MiB more")
+    return Result(
+        name=f"memory with {late.lsn:,} facts",
+        n=1,
+        figure=more,
+        promise=at_most(MEMORY_MIB_MAX, more),
+        note=f"than the {early.memory_mib:.0f} MiB with {early.lsn:,}",
+    )
+
+
+# --- in the other process -------------------------------------------------------------------------
+
+
+def _grown(n: int) -> list[Look]:
+    with tempfile.TemporaryDirectory(prefix="riskd-") as place:
+        return trio.run(_grow, n, Path(place))
+
+
+async def _grow(n: int, place: Path) -> list[Look]:
+    async with kept(place) as ledger:
+        return [await _look(ledger, max(1, n // share)) for share in SHARES]
+
+
+async def _look(ledger: Ledger, size: int) -> Look:
+    commit = committing(ledger)
+    while ledger.lsn < size:
+        for _ in range(min(BATCH, size - ledger.lsn)):
+            commit()
+        await trio.lowlevel.checkpoint()
+    await _until_kept(ledger)
+    lsn, sample = ledger.lsn, timed(commit)
+    gc.collect()
+    memory_mib = resident_mib()
+    return Look(lsn, [sample() for _ in range(SAMPLES)], memory_mib)
+
+
+async def _until_kept(ledger: Ledger) -> None:
+    """Until the keeper has caught up: what is due is in a snapshot, and in the archive."""
+    with trio.move_on_after(PATIENCE_S):
+        while not _is_kept(ledger):  # noqa: ASYNC110 - the keeper tells nobody
+            await trio.sleep(0.05)
+        return
+    raise Broken(f"the keeper did not catch up with fact {ledger.lsn}")
+
+
+def _is_kept(ledger: Ledger) -> bool:
+    journal = ledger.journal
+    names = journal.disk.names(journal.directory)
+    kept_lsns = snapshot_lsns(names)
+    if ledger.lsn - ledger.snapshot_lsn >= Settings().snapshot_facts or journal.wants_next:
+        return False
+    if len(kept_lsns) < SNAPSHOTS_KEPT:
+        return True
+    firsts = segment_firsts(names)
+    return len(kept_lsns) == SNAPSHOTS_KEPT and (len(firsts) < 2 or firsts[1] - 1 >= kept_lsns[-1])
