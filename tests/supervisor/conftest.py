@@ -208,11 +208,11 @@ class LedgerOnDisk:
 
     @staticmethod
     def sync(ledger: Ledger) -> None:
-        """One trip to the disk, as the keeper makes it."""
+        """One trip to the disk, while no keeper is there. Those who wait for it look again."""
         sync = ledger.journal.sync()
         sync.run()
         ledger.journal.synced(sync)
-        ledger.synced()
+        ledger._synced.unpark_all()
 
 
 @pytest.fixture

@@ -183,9 +183,8 @@ async def test_all_who_wait_are_told_when_a_sync_fails_and_none_is_tried_again(
         assert ledger.journal.safe_lsn == 0
 
 
-@pytest.mark.parametrize("is_waited_for", [True, False])
 async def test_what_a_sync_finds_out_after_its_keeper_is_gone_is_not_hidden_by_the_next(
-    machine: Machine, monkeypatch: pytest.MonkeyPatch, is_waited_for: bool
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A kernel says once that a write failed: the next sync of the same file succeeds."""
     go_on, syncs = threading.Event(), []
@@ -205,8 +204,6 @@ async def test_what_a_sync_finds_out_after_its_keeper_is_gone_is_not_hidden_by_t
             await Keeper(ledger, said, machine.clock, syncs=syncing, chores=chores).run()
 
         async with trio.open_nursery() as nursery:
-            if is_waited_for:
-                ledger.sync_wanted = True
             lsn = ledger.commit(fact())
             with trio.CancelScope() as scope:
                 async with trio.open_nursery() as first:

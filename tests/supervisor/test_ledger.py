@@ -226,37 +226,6 @@ def test_a_sync_that_fails_on_a_full_disk_closes_the_reserve(machine: Machine) -
 # --- waiting for the disk -------------------------------------------------------------------------
 
 
-async def test_one_trip_to_the_disk_serves_all_who_wait_for_it_and_nobody_before_it(
-    machine: Machine,
-) -> None:
-    with machine.open() as ledger:
-        done: list[int] = []
-
-        async def wait(lsn: int) -> None:
-            await ledger.wait_safe(lsn)
-            done.append(lsn)
-
-        async with trio.open_nursery() as nursery:
-            for number in range(64):
-                nursery.start_soon(wait, ledger.commit(neutral(str(number))))
-            await wait_all_tasks_blocked()
-            assert ledger.sync_wanted
-            sync = ledger.journal.sync()
-            sync.run()
-            late = ledger.commit(neutral("too late for this one"))
-            nursery.start_soon(wait, late)
-            ledger.journal.synced(sync)
-            ledger.synced()
-            await wait_all_tasks_blocked()
-            assert sorted(done) == list(range(1, 65))
-            ledger.sync_wanted = False
-            ledger.synced()  # woken for nothing, it asks again
-            await wait_all_tasks_blocked()
-            assert ledger.sync_wanted
-            machine.sync(ledger)
-        assert done[-1] == late
-
-
 async def test_whoever_waits_for_what_is_safe_waits_for_nothing(machine: Machine) -> None:
     with machine.open() as ledger:
         lsn = ledger.commit(neutral())
