@@ -265,6 +265,7 @@ class Daemon:
                 self._record_start()
                 async with trio.open_nursery() as tree:
                     await tree.start(riskd.root.run)
+                    await self._settle()
                     self._ready()
                 self._is_up = False
                 self._nursery.cancel_scope.cancel()
@@ -282,6 +283,12 @@ class Daemon:
                 config_digest=configuration.digest,
             )
         )
+
+    async def _settle(self) -> None:
+        """Nobody is told that riskd is up before its start is as safe as the durability asks."""
+        ledger = self.riskd.ledger
+        with contextlib.suppress(JournalFailed):  # which ends riskd by a way of its own
+            await ledger.settle(ledger.lsn)
 
     def _ready(self) -> None:
         if self._stop_reason is not None:
