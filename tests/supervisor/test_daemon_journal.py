@@ -243,3 +243,25 @@ def test_a_torn_end_is_cut_off_and_told(start: Start, place: Path) -> None:
     (repaired,) = [fact for fact in after if fact["type"] == "journal_repaired"]
     assert (repaired["how"], repaired["lost_lsn"]) == ("torn", 2)
     assert [(journal(place) / name).exists() for name in repaired["evidence"]] == [True]
+
+
+SETTLING_ALOUD = """
+import sys
+from riskd.supervisor.cli import main
+from riskd.supervisor.ledger import Ledger
+settle = Ledger.settle
+
+async def aloud(self, lsn):
+    await settle(self, lsn)
+    print('{"event":"settled","lsn":%d}' % lsn, file=sys.stderr, flush=True)
+
+Ledger.settle = aloud
+main()
+"""
+
+
+def test_nobody_is_told_that_it_is_up_before_its_start_has_settled(start: Start) -> None:
+    daemon = start(program=SETTLING_ALOUD)
+    daemon.until_logged("riskd.ready")
+    events = [event["event"] for event in daemon.events()]
+    assert events.index("settled") < events.index("riskd.ready")
