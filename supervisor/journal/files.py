@@ -12,7 +12,6 @@ PREPARED = "next"
 BESIDE = ".new"
 _SEGMENT = re.compile(r"(\d{20})\.log")
 _ARCHIVED = re.compile(r"(\d{20})\.log\.gz")
-READ_BYTES = 1_048_576
 
 
 def segment_name(first: int) -> str:

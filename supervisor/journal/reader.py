@@ -51,7 +51,7 @@ PIECE_BYTES = 65_536
 VERIFY = "look at it with `riskctl journal verify`, then restore the journal from a copy"
 _GZIP = b"\x1f\x8b"
 _CUT_SHORT = frozenset({FrameFault.SHORT, FrameFault.UNFINISHED})
-_NOT_UNPACKED = (gzip.BadGzipFile, EOFError, zlib.error)
+NOT_UNPACKED = (gzip.BadGzipFile, EOFError, zlib.error)
 
 
 class TooOld(JournalError):
@@ -190,7 +190,7 @@ class Walk:
     def _read(self, offset: int, length: int) -> bytes:
         try:
             return self.source.read(offset, length)
-        except _NOT_UNPACKED as error:
+        except NOT_UNPACKED as error:
             raise self.damaged(f"it can't be unpacked: {error}") from error
 
 
@@ -201,7 +201,7 @@ def read_header(path: Path, source: Source, named: int | None = None) -> Header 
     lsn = 1 if named is None else named
     try:
         data = source.read(0, HEADER_BYTES)
-    except _NOT_UNPACKED as error:
+    except NOT_UNPACKED as error:
         what = f"it can't be unpacked: {error}"
         raise JournalDamaged(path, what, VERIFY, offset=0, lsn=lsn) from error
     header = decode_header(data)
