@@ -1,10 +1,11 @@
 """Whether a long history costs anything: the time of a commit, and the memory, as it grows.
 
 The keeper does its duties meanwhile, and each look waits until it has none. In a process of its
-own, whose memory nothing else has touched. The peer of each size is the smallest.
+own, whose memory nothing else has touched. The peer of each is a ledger that is almost new.
 """
 
 import gc
+import logging
 import multiprocessing
 import tempfile
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import attrs
+import structlog
 import trio
 
 from ...config.schema import Journal as Settings
@@ -20,15 +22,16 @@ from ...supervisor.journal.files import segment_firsts
 from ...supervisor.journal.snapshots import snapshot_lsns
 from ...supervisor.ledger import Ledger
 from .leak import resident_mib
-from .ledgers import committing, kept
+from .ledgers import committing, kept, opened
 from .processes import PATIENCE_S, Broken
-from .results import US, Figure, Promise, Result, at_most, latency, timed
+from .results import US, Figure, Promise, Result, at_most, in_turn, latency, timed
 
 TIMES_MAX = 1.25
 MEMORY_MIB_MAX = 8.0
-"""A segment that is being compressed is two thirds of a growth by as much per snapshot."""
-SHARES = (3_000, 30, 3, 1)
-"""The sizes, as parts of the largest: a thousand, a hundred thousand, a million, three million."""
+"""What the allocator may keep of what came and went. A million facts take hundreds."""
+SHARES = (30, 3, 1)
+"""The sizes, as parts of the largest: a hundred thousand, a million, three million."""
+PEER_SHARE = 3_000
 SAMPLES = 5_000
 BATCH = 1_000
 """Commits between two checkpoints: in riskd others run too."""
@@ -41,23 +44,24 @@ class Look:
     lsn: int
     commits_s: Sequence[float]
     memory_mib: float
+    peer_lsn: int
+    peers_s: Sequence[float]
 
 
 def measure(n: int) -> list[Result]:
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, mp_context=context) as own:
-        first, second, *rest = own.submit(_grown, n).result()
-    costs = [_cost(look, first) for look in (second, *rest)]
-    return [*costs, _memory(second, rest[-1])]
+        looks = own.submit(_grown, n).result()
+    return [*map(_cost, looks), _memory(looks[0], looks[-1])]
 
 
-def _cost(look: Look, first: Look) -> Result:
-    figure, peer = latency(look.commits_s, US), latency(first.commits_s, US)
+def _cost(look: Look) -> Result:
+    figure, peer = latency(look.commits_s, US), latency(look.peers_s, US)
     return Result(
         name=f"commit behind {look.lsn:,} facts",
         n=len(look.commits_s),
         figure=figure,
-        peer_name=f"behind {first.lsn:,}",
+        peer_name=f"behind {look.peer_lsn:,}",
         peer=peer,
         promise=Promise(
             f"p50 at most {TIMES_MAX:g} times its", figure.value <= TIMES_MAX * peer.value
@@ -80,26 +84,39 @@ def _memory(early: Look, late: Look) -> Result:
 
 
 def _grown(n: int) -> list[Look]:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory(prefix="riskd-") as place:
         return trio.run(_grow, n, Path(place))
 
 
 async def _grow(n: int, place: Path) -> list[Look]:
-    async with kept(place) as ledger:
-        return [await _look(ledger, max(1, n // share)) for share in SHARES]
+    async with kept(place / "ours") as ledger:
+        looks = []
+        for share in SHARES:
+            await _reach(ledger, n // share)
+            gc.collect()
+            memory_mib = resident_mib()
+            with opened(place / f"theirs-{share}") as peer:
+                looks.append(_look(ledger, peer, n // PEER_SHARE, memory_mib))
+    return looks
 
 
-async def _look(ledger: Ledger, size: int) -> Look:
+async def _reach(ledger: Ledger, size: int) -> None:
     commit = committing(ledger)
     while ledger.lsn < size:
         for _ in range(min(BATCH, size - ledger.lsn)):
             commit()
         await trio.lowlevel.checkpoint()
     await _until_kept(ledger)
-    lsn, sample = ledger.lsn, timed(commit)
-    gc.collect()
-    memory_mib = resident_mib()
-    return Look(lsn, [sample() for _ in range(SAMPLES)], memory_mib)
+
+
+def _look(ledger: Ledger, peer: Ledger, peer_size: int, memory_mib: float) -> Look:
+    commit, commit_peer = committing(ledger), committing(peer)
+    while peer.lsn < peer_size:
+        commit_peer()
+    lsn, peer_lsn = ledger.lsn, peer.lsn
+    ours, theirs = in_turn(SAMPLES, timed(commit), timed(commit_peer))
+    return Look(lsn, ours, memory_mib, peer_lsn, theirs)
 
 
 async def _until_kept(ledger: Ledger) -> None:
