@@ -4,6 +4,7 @@ The keeper does its duties meanwhile, and each look waits until it has none. In 
 own, whose memory nothing else has touched. The peer of each is a ledger that is almost new.
 """
 
+import ctypes
 import gc
 import logging
 import multiprocessing
@@ -28,7 +29,7 @@ from .results import US, Figure, Promise, Result, at_most, in_turn, latency, tim
 
 TIMES_MAX = 1.25
 MEMORY_MIB_MAX = 8.0
-"""What the allocator may keep of what came and went. A million facts take hundreds."""
+"""Room for buffers and caches that come with use. A million facts are hundreds."""
 SHARES = (30, 3, 1)
 """The sizes, as parts of the largest: a hundred thousand, a million, three million."""
 PEER_SHARE = 3_000
@@ -94,11 +95,18 @@ async def _grow(n: int, place: Path) -> list[Look]:
         looks = []
         for share in SHARES:
             await _reach(ledger, n // share)
-            gc.collect()
-            memory_mib = resident_mib()
+            memory_mib = _held_mib()
             with opened(place / f"theirs-{share}") as peer:
                 looks.append(_look(ledger, peer, n // PEER_SHARE, memory_mib))
     return looks
+
+
+def _held_mib() -> float:
+    """What this process holds in memory, after all that is free has been given back: how much of
+    that the allocator keeps differs by more, from moment to moment, than what is looked for."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return resident_mib()
 
 
 async def _reach(ledger: Ledger, size: int) -> None:
