@@ -56,7 +56,7 @@ def load(path: Path, environment: Mapping[str, str]) -> Loaded:
     text = _text(path)
     if isinstance(text, Problem):
         raise ConfigInvalid([text])
-    return parse(text, str(path), environment)
+    return parse(text, _named(path), environment)
 
 
 def parse(text: str, source: str, environment: Mapping[str, str]) -> Loaded:
@@ -90,7 +90,7 @@ def parse_as(struct: type[S], text: str, source: str, environment: Mapping[str, 
 
 def _text(path: Path) -> str | Problem:
     """The first gate: a regular file, so that nothing blocks, of a sane size, in UTF-8."""
-    source = str(path)
+    source = _named(path)
     try:
         if path.exists() and not path.is_file():
             return Problem(source, "", None, "is not a regular file", "name a file")
@@ -106,6 +106,11 @@ def _text(path: Path) -> str | Problem:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         return Problem(source, "", line, "is not UTF-8", "save the file as UTF-8")
+
+
+def _named(path: Path) -> str:
+    """The path as text that any program can read. A file's name may hold bytes that are none."""
+    return str(path).encode(errors="backslashreplace").decode()
 
 
 def _too_long(source: str) -> Problem:

@@ -142,6 +142,7 @@ class Keeper:
                 await self._rebuild_suspected()
                 await self._look_after("journal.no_next_segment", 0.0, self._make_room)
                 await self._look_after("journal.snapshot_failed", 0.0, self._make_snapshot)
+                await self._look_after("journal.place_unknown", IDLE_SYNC_S, self._watch_place)
             await self._look_after("journal.space_unknown", SPACE_S, self._watch_space)
             await self._look_after("journal.archive_failed", FORGET_S, self._tidy_archive)
             await trio.sleep(TICK_S)
@@ -202,6 +203,13 @@ class Keeper:
         if done or gone:
             self._log.info("journal.archived", segments=done, deleted=gone)
 
+    async def _watch_place(self) -> None:
+        """A journal that was moved or deleted is noticed, also while nothing is written to it."""
+        try:
+            await self._chores.run(self._journal.see)
+        except FileNotFoundError as error:
+            self._ledger.failed(self._journal.fail("it is not in its place", error))
+
     async def _watch_space(self) -> None:
         free = await self._chores.run(lambda: self._disk.free_bytes(self._directory))
         is_low = free < self._settings.free_mib * MIB
@@ -228,8 +236,8 @@ class Keeper:
             projection = next(p for p in self._ledger.projections if p.name == name)
             try:
                 await self._rebuild(projection)
-            except (JournalError, ValueError, OSError, ArithmeticError, LookupError) as error:
-                what = f"what is known of {name!r} can't be made again from the facts: {error}"
+            except Exception as error:  # noqa: BLE001 - whatever it is, what is known can't be had
+                what = f"what is known of {name!r} can't be made again from the facts: {error!r}"
                 self._ledger.failed(self._journal.fail(what, OSError(str(error))))
                 return
 

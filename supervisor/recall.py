@@ -164,7 +164,13 @@ def _replay(found: Survey, snapshot: Snapshot | None, projections: Sequence[Proj
         except ValueError as error:
             raise JournalError(unreadable(found.directory, lsn, bytes(payload), error)) from error
         for projection in projections:
-            projection.apply(recorded)
+            try:
+                projection.apply(recorded)
+            except Exception as error:  # whatever it is, it is one line
+                raise JournalError(
+                    f"{found.directory}: fact {lsn} can't be applied to {projection.name!r}: "
+                    f"{error!r}; this is a fault of riskd: start the version that ran before"
+                ) from error
 
 
 def unreadable(directory: Path, lsn: int, payload: bytes, error: ValueError) -> str:

@@ -61,8 +61,7 @@ class Sync:
         if self._directory is not None:
             disk, path = self._directory
             disk.sync_directory(path)
-        if not self.file.is_named():
-            raise FileNotFoundError(errno.ENOENT, "it was moved or deleted while riskd ran")
+        _see(self.file)
 
 
 @attrs.define(eq=False)
@@ -268,6 +267,10 @@ class Journal:
         if sync.file is self._file:
             self._is_new_name = False
 
+    def see(self) -> None:
+        """Raises FileNotFoundError when the segment in use would not be found again."""
+        _see(self._file)
+
     def close(self) -> None:
         """Let go of the files. What is not safe yet is in the kernel, and stays there."""
         self._is_closed = True
@@ -275,6 +278,11 @@ class Journal:
             if file is not None:
                 with contextlib.suppress(OSError):
                     file.close()
+
+
+def _see(file: File) -> None:
+    if not file.is_named():
+        raise FileNotFoundError(errno.ENOENT, "it was moved or deleted while riskd ran")
 
 
 def _prepare(disk: Disk, path: Path, segment_bytes: int) -> File:

@@ -68,7 +68,8 @@ def describe(error: BaseException) -> str:
         return f"{len(error.exceptions)} errors: {parts}"[:500]
     name = type(error).__name__
     try:
-        text = " ".join(str(error).split())
+        # Names of files may hold bytes that are no text, and what can't be written is no fact.
+        text = " ".join(str(error).encode(errors="backslashreplace").decode().split())
     except Exception:  # noqa: BLE001 - whatever its __str__ does must not hide the failure
         text = "(its text can't be made)"
     return f"{name}: {text}"[:500] if text else name

@@ -9,8 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,10 +21,14 @@ import pytest
 import trio
 from riskd.actors.messages import Actors, ActorsAre, Command, Recorded, Status, StatusIs
 from riskd.adapters.client import Client, NotReachable
-from riskd.adapters.simulated_disk import SimulatedDisk
+from riskd.adapters.simulated_disk import SimulatedDisk, SimulatedOffload
+from riskd.config.schema import Journal
+from riskd.supervisor.keeper import Keeper
 from riskd.supervisor.ledger import Ledger
 from riskd.supervisor.recall import open_ledger
 
+PATIENT = Journal(snapshot_facts=1_000_000, slow_sync_ms=60_000, free_mib=1)
+"""A keeper that is told this makes no snapshot and no complaint by itself."""
 PATIENCE_S = 20.0
 """How long a test waits for what must come; a slow machine is no failure."""
 
@@ -205,6 +209,25 @@ class LedgerOnDisk:
         story = Story()
         with self.open([story]):
             return story.told
+
+    def keeper(self, ledger: Ledger, said: Journal = PATIENT) -> Keeper:
+        return Keeper(
+            ledger,
+            said,
+            self.clock,
+            syncs=SimulatedOffload(self.disk),
+            chores=SimulatedOffload(self.disk),
+        )
+
+    @asynccontextmanager
+    async def kept(self, ledger: Ledger, said: Journal = PATIENT) -> AsyncIterator[Keeper]:
+        """A keeper serves while the block lasts, which is not for ever."""
+        with trio.fail_after(1_000):
+            async with trio.open_nursery() as nursery:
+                one = self.keeper(ledger, said)
+                nursery.start_soon(one.run)
+                yield one
+                nursery.cancel_scope.cancel()
 
     @staticmethod
     def sync(ledger: Ledger) -> None:

@@ -2,20 +2,17 @@
 
 import gzip
 import threading
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import attrs
 import pytest
 import trio
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from riskd.actors.messages import ChildFailed, ChildHeld, Fact, ProjectionRebuilt, SnapshotSkipped
+from riskd.actors.messages import ChildFailed, Fact, SnapshotSkipped
 from riskd.actors.ports import Disk
 from riskd.adapters.disk_thread import DiskThread
-from riskd.adapters.simulated_disk import SimulatedFile, SimulatedOffload
+from riskd.adapters.simulated_disk import SimulatedFile
+from riskd.config.schema import Journal as Settings
 from riskd.supervisor import keeper as module
 from riskd.supervisor.journal import JournalFailed, Snapshot, snapshots
 from riskd.supervisor.journal.archive import put_away
@@ -38,41 +35,10 @@ def hours_are_short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LOW_S", 100.0)
 
 
-@attrs.define
-class Settings:
-    snapshot_facts: int = 1_000_000
-    archive_days: float | None = None
-    slow_sync_ms: float = 1e6
-    free_mib: int = 1
-
-
 def fact(cause: str = "ValueError") -> Fact:
     return ChildFailed(
         supervisor="riskd", child="gate", incarnation=1, phase="running", cause=cause
     )
-
-
-def keeper(machine: Machine, ledger: Ledger, said: Settings | None = None) -> Keeper:
-    return Keeper(
-        ledger,
-        said or Settings(),
-        machine.clock,
-        syncs=SimulatedOffload(machine.disk),
-        chores=SimulatedOffload(machine.disk),
-    )
-
-
-@asynccontextmanager
-async def kept(
-    machine: Machine, ledger: Ledger, said: Settings | None = None
-) -> AsyncIterator[Keeper]:
-    """A keeper serves while the block lasts, which is not for ever."""
-    with trio.fail_after(1_000):
-        async with trio.open_nursery() as nursery:
-            one = keeper(machine, ledger, said)
-            nursery.start_soon(one.run)
-            yield one
-            nursery.cancel_scope.cancel()
 
 
 def names(machine: Machine) -> list[str]:
@@ -100,7 +66,7 @@ async def test_few_trips_to_the_disk_serve_many_who_wait(
                 await ledger.wait_safe(lsn)
                 assert ledger.journal.safe_lsn >= lsn
 
-        async with kept(machine, ledger), trio.open_nursery() as nursery:
+        async with machine.kept(ledger), trio.open_nursery() as nursery:
             for _ in range(waiters):
                 nursery.start_soon(wait)
         assert ledger.lsn == rounds * waiters
@@ -122,7 +88,7 @@ async def test_what_was_waited_for_outlasts_a_power_cut(
                 await ledger.wait_safe(ledger.commit(one))
                 safe.append(one)
 
-        async with kept(machine, ledger, Settings(snapshot_facts=10)):
+        async with machine.kept(ledger, Settings(snapshot_facts=10)):
             with trio.move_on_after(machine.disk.chance.uniform(0.1, 2)):
                 async with trio.open_nursery() as nursery:
                     for name in "abc":
@@ -139,7 +105,7 @@ async def test_what_nobody_waits_for_is_safe_after_a_moment_and_a_rest_is_a_rest
     machine: Machine, autojump_clock: MockClock
 ) -> None:
     with machine.open() as ledger:
-        async with kept(machine, ledger):
+        async with machine.kept(ledger):
             await trio.sleep(5)
             assert ledger.tally.syncs == 0
             ledger.commit(fact())
@@ -160,8 +126,8 @@ async def test_who_waits_is_served_by_the_next_keeper_and_at_once(
             nursery.start_soon(ledger.wait_safe, ledger.commit(fact()))
             await wait_all_tasks_blocked()
             with trio.move_on_after(0.05):
-                await keeper(machine, ledger).run()
-            nursery.start_soon(keeper(machine, ledger).run)
+                await machine.keeper(ledger).run()
+            nursery.start_soon(machine.keeper(ledger).run)
             await trio.sleep(IDLE_SYNC_S / 2)
             assert ledger.journal.is_safe
             nursery.cancel_scope.cancel()
@@ -173,7 +139,7 @@ async def test_all_who_wait_are_told_when_a_sync_fails_and_none_is_tried_again(
     told: list[JournalFailed] = []
     with machine.open() as ledger:
         ledger.on_failure = told.append
-        async with kept(machine, ledger):
+        async with machine.kept(ledger):
             machine.disk.fail("sync")
             for _ in range(2):
                 with pytest.raises(JournalFailed, match="it could not be synced"):
@@ -228,7 +194,7 @@ async def test_slow_syncs_are_counted_each_and_warned_about_by_file_once_in_a_wh
     machine: Machine, autojump_clock: MockClock
 ) -> None:
     with machine.open() as ledger, capture_logs() as logs:
-        async with kept(machine, ledger, Settings(slow_sync_ms=1e-9)):
+        async with machine.kept(ledger, Settings(slow_sync_ms=1e-9)):
             for _ in range(25):
                 await ledger.wait_safe(ledger.commit(fact()))
                 await trio.sleep(0.1)
@@ -246,7 +212,7 @@ async def test_a_sync_that_hangs_is_warned_about_while_it_does(
 ) -> None:
     said = Settings(slow_sync_ms=100.0, snapshot_facts=1 if is_busy else 10**6)
     with machine.open() as ledger, capture_logs() as logs:
-        async with kept(machine, ledger, said):
+        async with machine.kept(ledger, said):
             await trio.sleep(5)
             machine.disk.sync_s = (60, 60)
             ledger.commit(fact())
@@ -269,7 +235,7 @@ async def test_the_next_segment_has_its_room_before_it_is_needed(
     machine: Machine, autojump_clock: MockClock
 ) -> None:
     with machine.open() as ledger:
-        async with kept(machine, ledger):
+        async with machine.kept(ledger):
             await trio.sleep(1)
             assert "next" not in names(machine)
             half_full(ledger)
@@ -296,7 +262,7 @@ async def test_a_snapshot_is_made_after_so_many_facts_and_only_once_they_are_saf
             snapshots.save(disk, directory, snapshot)
 
         monkeypatch.setattr(module, "save", save)
-        async with kept(machine, ledger, Settings(snapshot_facts=5)):
+        async with machine.kept(ledger, Settings(snapshot_facts=5)):
             await trio.sleep(1)
             machine.disk.sync_s = (3, 3)
             for _ in range(4):
@@ -331,7 +297,7 @@ async def test_segments_that_no_kept_snapshot_needs_are_archived_and_forgotten_b
     said = Settings(snapshot_facts=5, archive_days=30)
     archive = machine.directory / "archive"
     with machine.open([story], segment_bytes=70_000) as ledger:
-        async with kept(machine, ledger, said):
+        async with machine.kept(ledger, said):
             await fill_segments(ledger, 4)
             await trio.sleep(5)
             assert len(snapshot_lsns(names(machine))) == 2
@@ -357,7 +323,7 @@ async def test_without_an_age_the_archive_is_for_ever(
     machine: Machine, story: Story, autojump_clock: MockClock
 ) -> None:
     with machine.open([story], segment_bytes=70_000) as ledger:
-        async with kept(machine, ledger, Settings(snapshot_facts=5)):
+        async with machine.kept(ledger, Settings(snapshot_facts=5)):
             await fill_segments(ledger, 4)
             machine.clock.days = 36_500
             await trio.sleep(2 * module.FORGET_S)
@@ -377,7 +343,7 @@ async def test_a_chore_that_fails_is_told_and_tried_again_and_fails_nothing_else
 ) -> None:
     with machine.open([story]) as ledger, capture_logs() as logs:
         said = Settings(snapshot_facts=5 if "snapshot" in event else 10**6)
-        async with kept(machine, ledger, said):
+        async with machine.kept(ledger, said):
             await trio.sleep(1)
             machine.disk.fail(operation, 2)
             half_full(ledger) if "next" in event else ledger.commit(*[fact()] * 5)
@@ -409,7 +375,7 @@ async def test_an_archive_that_can_not_be_read_is_told_and_fails_nothing_else(
     machine: Machine, story: Story, harm: Callable[[bytes], bytes], autojump_clock: MockClock
 ) -> None:
     with machine.open([story], segment_bytes=70_000) as ledger, capture_logs() as logs:
-        async with kept(machine, ledger, Settings(snapshot_facts=5)):
+        async with machine.kept(ledger, Settings(snapshot_facts=5)):
             await fill_segments(ledger, 4)
         path = next(_paths(machine.directory / "archive", machine))
         file = machine.disk.open(path, writable=True)
@@ -417,7 +383,7 @@ async def test_an_archive_that_can_not_be_read_is_told_and_fails_nothing_else(
         file.resize(len(data))
         file.write(0, data)
         machine.clock.days = 10
-        async with kept(machine, ledger, Settings(snapshot_facts=5, archive_days=1)):
+        async with machine.kept(ledger, Settings(snapshot_facts=5, archive_days=1)):
             await ledger.wait_safe(ledger.commit(fact()))
             await trio.sleep(3 * RETRY_S)
             await ledger.wait_safe(ledger.commit(fact()))
@@ -439,7 +405,7 @@ async def test_a_nearly_full_disk_is_told_when_it_becomes_so_and_once_an_hour_wh
         def low() -> int:
             return len(events(logs, "disk.nearly_full"))
 
-        async with kept(machine, ledger, Settings(free_mib=100)):
+        async with machine.kept(ledger, Settings(free_mib=100)):
             await trio.sleep(5 * SPACE_S)
             assert low() == 0
             machine.disk.capacity_bytes = 50 * MIB
@@ -456,121 +422,11 @@ async def test_a_nearly_full_disk_is_told_when_it_becomes_so_and_once_an_hour_wh
             assert ledger.failure is None
 
 
-# --- projections in doubt -------------------------------------------------------------------------
-
-
-@given(
-    before=st.integers(0, 30),
-    breaks=st.sets(st.integers(0, 60), max_size=4),
-    meanwhile=st.integers(0, 60),
-    snapshot_facts=st.sampled_from([7, 10**6]),
-    seed=st.integers(0, 10**6),
-)
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_rebuilt_projection_is_equal_to_one_that_was_never_in_doubt(
-    machines: Callable[[int], Machine],
-    stories: Callable[[str], Story],
-    before: int,
-    breaks: set[int],
-    meanwhile: int,
-    snapshot_facts: int,
-    seed: int,
-) -> None:
-    """While commits go on, whatever there is of snapshots, and also when it breaks again."""
-    machine = machines(seed)
-    machine.disk.sync_s = (0.0, 0.3)
-    whole, broken = stories("whole"), stories("broken")
-
-    async def run() -> None:
-        with machine.open([whole, broken], segment_bytes=70_000) as ledger:
-            async with kept(machine, ledger, Settings(snapshot_facts=snapshot_facts)):
-                for number in range(before):
-                    ledger.commit(fact(str(number)))
-                await trio.sleep(2)
-                ledger.suspect("broken", "its actor crashed in it")
-                for number in range(meanwhile):
-                    if number in breaks and not ledger.suspected:
-                        broken.breaks[ledger.lsn + 1] = ValueError("half a fact")
-                    ledger.commit(fact(f"meanwhile {number}"), fact("x" * 700))
-                    await trio.sleep(machine.disk.chance.uniform(0, 0.1))
-                    if ledger.suspected:
-                        assert ledger.snapshot() is None
-                with trio.fail_after(100):
-                    while ledger.suspected:  # noqa: ASYNC110 - the clock jumps
-                        await trio.sleep(0.1)
-                ledger.commit(fact("the last"))
-            assert broken.facts == whole.facts
-            assert [one.lsn for one in whole.facts] == list(range(1, ledger.lsn + 1))
-            assert any(isinstance(one, ProjectionRebuilt) for one in whole.told)
-            assert ledger.snapshot() is not None
-
-    trio.run(run, clock=MockClock(autojump_threshold=0))
-
-
-class Refusing:
-    """A projection that some fact makes impossible."""
-
-    name = "refusing"
-    version = 1
-
-    def apply(self, recorded: object) -> None:
-        raise ValueError("no such state")
-
-    def dump(self) -> bytes:
-        return b"null"
-
-    def load(self, state: bytes | None) -> None:
-        return
-
-
-async def test_what_can_not_be_made_again_from_the_facts_fails_the_journal(
-    machine: Machine, autojump_clock: MockClock
-) -> None:
-    told: list[JournalFailed] = []
-    with machine.open([Refusing()]) as ledger:
-        ledger.on_failure = told.append
-        async with kept(machine, ledger):
-            ledger.commit(fact())
-            await trio.sleep(3)
-        assert told == [ledger.failure]
-        assert "'refusing' can't be made again from the facts: no such state" in str(told[0])
-
-
-async def test_files_that_went_away_end_a_rebuilding_rather_than_be_looked_for_for_ever(
-    machine: Machine, story: Story, autojump_clock: MockClock
-) -> None:
-    with machine.open([story]) as ledger:
-        ledger.commit(fact())
-        machine.sync(ledger)
-        machine.disk.remove(ledger.journal.path)
-        machine.disk.sync_s = (0.1, 0.1)
-        ledger.suspect("story", "its actor crashed in it")
-        async with kept(machine, ledger):
-            while ledger.failure is None:  # noqa: ASYNC110 - the clock jumps
-                await trio.sleep(1)
-        assert "'story' can't be made again" in str(ledger.failure)
-
-
-async def test_once_the_journal_has_failed_a_projection_in_doubt_stays_so(
-    machine: Machine, story: Story, monkeypatch: pytest.MonkeyPatch, autojump_clock: MockClock
-) -> None:
-    """The files don't know what was tightened since."""
-    held = ChildHeld(supervisor="riskd", child="gate")
-    with machine.open([story]) as ledger:
-        ledger.suspect("story", "its actor crashed in it")
-        ledger.failed(ledger.journal.fail("it could not be synced", OSError()))
-        assert ledger.commit(held) == 0
-        async with kept(machine, ledger) as one:
-            monkeypatch.setattr(one, "_restored", lambda _: pytest.fail("it is made again"))
-            await trio.sleep(5)
-        assert list(ledger.suspected) == ["story"]
-
-
 async def test_archiving_again_after_it_was_cut_off_loses_nothing(
     machine: Machine, story: Story, autojump_clock: MockClock
 ) -> None:
     with machine.open([story], segment_bytes=70_000) as ledger:
-        async with kept(machine, ledger, Settings(snapshot_facts=5)):
+        async with machine.kept(ledger, Settings(snapshot_facts=5)):
             await fill_segments(ledger, 3)
             machine.disk.fail("remove")
             await fill_segments(ledger, 2)
@@ -582,3 +438,23 @@ async def test_archiving_again_after_it_was_cut_off_loses_nothing(
             machine.disk.remove(machine.directory / name)
     with machine.open([story]):
         assert story.facts == facts
+
+
+# --- a journal that goes away ---------------------------------------------------------------------
+
+
+async def test_a_journal_that_goes_away_is_noticed_though_nothing_is_written(
+    machine: Machine, autojump_clock: MockClock
+) -> None:
+    with machine.open() as ledger:
+        told: list[JournalFailed] = []
+        ledger.on_failure = told.append
+        ledger.commit(fact())
+        async with machine.kept(ledger):
+            await trio.sleep(3 * IDLE_SYNC_S)
+            assert not told
+            assert ledger.journal.is_safe
+            machine.disk.remove(ledger.journal.path)
+            await trio.sleep(2 * IDLE_SYNC_S)
+        (failure,) = told
+        assert "it is not in its place: it was moved or deleted while riskd ran" in str(failure)

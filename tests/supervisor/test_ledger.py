@@ -17,7 +17,7 @@ from riskd.actors.messages import (
     ProjectionRebuilt,
 )
 from riskd.supervisor import ledger as module
-from riskd.supervisor.journal import FactTooLarge, JournalFailed
+from riskd.supervisor.journal import FactTooLarge, JournalError, JournalFailed
 from riskd.supervisor.ledger import Ledger, restore
 from trio.testing import (
     MockClock,
@@ -468,3 +468,14 @@ def test_a_kill_loses_nothing_and_a_power_cut_nothing_that_was_safe(
                 safe = len(known)
             else:
                 machine.cut_power()
+
+
+def test_a_start_whose_projection_breaks_is_refused_in_one_line(
+    machine: Machine, story: Story
+) -> None:
+    with machine.open() as ledger:
+        ledger.commit(neutral())
+    story.breaks[1] = TypeError("a fault")
+    refused = pytest.raises(JournalError, match="fact 1 can't be applied to 'story': TypeError")
+    with refused, machine.open([story]):
+        pass

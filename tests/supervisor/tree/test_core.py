@@ -385,6 +385,11 @@ def test_started_comes_too_late_for_a_child_that_was_told_to_stop(tree):
 # --- errors in words ------------------------------------------------------------------------------
 
 
+def test_what_is_no_text_in_an_errors_words_is_escaped():
+    """Names of files may hold it, and what can't be written down is no fact."""
+    assert describe(OSError("can't open caf\udce9")) == "OSError: can't open caf\\udce9"
+
+
 def test_an_error_is_described_by_its_innermost_single_cause():
     inner = ValueError("bad\n  price")
     assert describe(inner) == "ValueError: bad price"
