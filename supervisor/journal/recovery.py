@@ -12,7 +12,9 @@ Bytes that are no frame lie where one was expected. Three things can have happen
 
 TORN and LOST are repaired at the start, evidence is kept and a fact says so. DAMAGED refuses it.
 A kill can't leave a hole: what a process has written the kernel keeps in its order. So in the
-same boot whole frames behind a hole are damage, always.
+same boot whole frames behind a hole are damage, always; and so is a whole frame that continues
+another history. After a reboot that one may be LOST too: on a full disk what tightens takes the
+place of what did not fit, and a power cut can keep a part of either.
 """
 
 import enum
@@ -38,10 +40,8 @@ def judge_frame(
     later = tuple(behind)
     if fault is None and not later:
         return Judgement.END
-    if fault in FITS_ELSEWHERE:
-        return Judgement.DAMAGED
     if not later:
-        return Judgement.TORN
+        return Judgement.DAMAGED if fault in FITS_ELSEWHERE else Judgement.TORN
     if rebooted and all(frame.safe_lsn < missing_lsn for frame in later):
         return Judgement.LOST
     return Judgement.DAMAGED
