@@ -30,7 +30,8 @@ from .journal import (
     repair,
     survey,
 )
-from .journal.snapshots import load
+from .journal.repair import move_aside
+from .journal.snapshots import load, snapshot_name
 from .ledger import Ledger, Projection, restore
 
 MIB = 1_048_576
@@ -198,6 +199,10 @@ def _resumed(remembered: Remembered, segment_bytes: int) -> tuple[Journal, Repai
     found = remembered.survey
     try:
         repaired = repair(found)
+        for skipped in remembered.skipped:
+            # Or it would count as one of those that are kept, in the place of a good one.
+            with contextlib.suppress(FileNotFoundError):  # the repair has moved it
+                move_aside(found.disk, found.directory / snapshot_name(skipped.snapshot_lsn))
         return open_journal(found, segment_bytes), repaired
     except OSError as error:
         raise JournalError(

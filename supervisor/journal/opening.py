@@ -41,7 +41,7 @@ from .format import (
     version_of,
 )
 from .recovery import Judgement, judge_frame, judge_header
-from .snapshots import Snapshot, SnapshotUnusable, snapshot_lsns
+from .snapshots import Snapshot, SnapshotUnusable, load, snapshot_lsns
 
 VERIFY = (
     "look at it with `riskctl journal verify`, then restore the journal from a copy, or give up"
@@ -273,8 +273,17 @@ class Survey:
 
     # --- the end
 
+    def _is_whole(self, lsn: int) -> bool:
+        """A snapshot that is rubbish proves nothing."""
+        try:
+            load(self.disk, self.directory, lsn)
+        except SnapshotUnusable:
+            return False
+        return True
+
     def _finish(self, end: End, begin: int) -> None:
-        newest = max(begin, *self.snapshots, 0)
+        ahead = [lsn for lsn in self.snapshots if lsn > end.lsn and self._is_whole(lsn)]
+        newest = max(begin, *ahead, 0)
         if end.lsn < newest:
             raise JournalError(
                 f"{self.directory}: the log ends at fact {end.lsn}, and there is a snapshot of "

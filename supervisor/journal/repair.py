@@ -34,7 +34,7 @@ def repair(survey: Survey) -> Repair | None:
         if segment.first >= cut.lsn and (segment.path != cut.path or cut.offset == 0)
     ]
     newer = [survey.directory / snapshot_name(lsn) for lsn in survey.snapshots if lsn >= cut.lsn]
-    evidence = [_moved(disk, path) for path in (*newer, *behind)]
+    evidence = [move_aside(disk, path) for path in (*newer, *behind)]
     if cut.offset:
         evidence.append(_cut(disk, cut.path, cut.offset))
     disk.sync_directory(survey.directory)
@@ -51,12 +51,13 @@ def set_aside(survey: Survey, kept: int, damage: JournalDamaged) -> Repair:
     """Take all segments but the last `kept` out of the journal: no start needs them."""
     disk = survey.disk
     gone = survey.segments[: len(survey.segments) - kept]
-    evidence = tuple(_moved(disk, segment.path).name for segment in gone)
+    evidence = tuple(move_aside(disk, segment.path).name for segment in gone)
     disk.sync_directory(survey.directory)
     return Repair(damage.path, damage.lsn, damage.offset, 0, Judgement.DAMAGED, evidence)
 
 
-def _moved(disk: Disk, path: Path) -> Path:
+def move_aside(disk: Disk, path: Path) -> Path:
+    """Take a file out of the journal; the path under which it is kept."""
     evidence = evidence_path(disk, path)
     disk.rename(path, evidence)
     return evidence

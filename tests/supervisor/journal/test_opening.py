@@ -331,6 +331,18 @@ def test_missing_last_segments_are_known_from_a_snapshot(home: Path, journal: Pa
     assert "there is a snapshot of fact 14: the last segments are missing; restore" in said
 
 
+def test_rubbish_named_like_a_later_snapshot_proves_nothing_and_is_set_aside(
+    home: Path, journal: Path
+) -> None:
+    write(home, 14, 14)
+    rubbish = snapshot(journal, 99)
+    rubbish.write_bytes(b"rubbish")
+    (skipped,) = facts(remembered(home))
+    assert skipped == SnapshotSkipped(snapshot_lsn=99, reason="it is cut off")
+    assert not rubbish.exists()
+    assert (journal / f"{rubbish.name}.1.broken").read_bytes() == b"rubbish"
+
+
 def test_a_segment_under_another_name_is_refused(home: Path, journal: Path) -> None:
     write(home, 6)
     one, two = segments(journal)
