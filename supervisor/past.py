@@ -67,8 +67,10 @@ class SupervisionHistory:
             case ChildRestarted(supervisor=supervisor, child=child):
                 # A supervisor that its parent starts again has a full budget, as it had then.
                 path = f"{supervisor}/{child}"
-                if any(_within(failed, path) for failed in self._counts):
-                    self._keep([f for f in self._failures if not _within(f.supervisor, path)])
+                for failed in self._counts:
+                    if _within(failed, path):
+                        self._keep([f for f in self._failures if not _within(f.supervisor, path)])
+                        break
             case ChildHeld(supervisor=supervisor, child=child):
                 if (supervisor, child) not in self._held:
                     self._held.append((supervisor, child))
