@@ -251,8 +251,6 @@ class DaemonStarted(Fact, frozen=True, kw_only=True, tag="daemon_started"):
 class DaemonStopped(Fact, frozen=True, kw_only=True, tag="daemon_stopped"):
     """An orderly end. A start that finds none of these after the last start follows a crash."""
 
-    BEARING: ClassVar[Bearing] = "tightens"
-
     reason: str
 
 

@@ -130,6 +130,9 @@ class Disk(Protocol):
     def lock(self, path: Path, holder: str) -> Lock:
         """Take the lock and write who holds it. Raises Held at once when somebody else has it."""
 
+    def lock_directory(self, path: Path) -> Lock:
+        """The same for a directory itself, by whatever name it is reached. It takes no words."""
+
 
 class Offload(Protocol):
     """Where calls that may block are made, so that the loop goes on. One after another."""

@@ -194,6 +194,17 @@ class SystemDisk:
             undo.pop_all()
         return SystemLock(descriptor)
 
+    def lock_directory(self, path: Path) -> Lock:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(descriptor)
+            if isinstance(error, BlockingIOError):
+                raise Held(path, "") from None
+            raise
+        return SystemLock(descriptor)
+
 
 def _text(data: bytes) -> str:
     """It is shown on terminals, so that whatever is no text stays out."""

@@ -278,6 +278,13 @@ class SimulatedDisk:
         lock = self._locks[path] = SimulatedLock(holder, path, self._locks)
         return lock
 
+    def lock_directory(self, path: Path) -> Lock:
+        self.names(path)
+        if path in self._locks:
+            raise Held(path, "")
+        lock = self._locks[path] = SimulatedLock("", path, self._locks)
+        return lock
+
     # --- what may happen to it
 
     def crash(self) -> None:

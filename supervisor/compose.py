@@ -275,6 +275,11 @@ class Riskd:
             raise NotLoosened(str(error)) from error
         self._tell(fact)
 
+    def tell_what_was_found(self) -> None:
+        """What the start had to repair: it was made a fact before there was a log."""
+        for fact in self.ledger.found:
+            self._tell(fact)
+
     def _tell(self, fact: Fact, **more: object) -> None:
         tag = str(type(fact).__struct_config__.tag)
         fields = {name: getattr(fact, name) for name in fact.__struct_fields__}

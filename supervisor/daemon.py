@@ -273,6 +273,8 @@ class Daemon:
         self._log("info", "riskd.stopped")
 
     def _record_start(self) -> None:
+        """Raises JournalFailed: a start that can't be written down is none."""
+        self.riskd.tell_what_was_found()
         configuration = self.riskd.configuration
         self.riskd.record(
             DaemonStarted(
@@ -283,6 +285,8 @@ class Daemon:
                 config_digest=configuration.digest,
             )
         )
+        if self.riskd.ledger.failure is not None:
+            raise self.riskd.ledger.failure
 
     async def _settle(self) -> None:
         """Nobody is told that riskd is up before its start is as safe as the durability asks."""

@@ -33,11 +33,12 @@ from ..actors.messages import (
     Recorded,
 )
 from ..actors.ports import Clock
-from .journal import Journal, JournalError, JournalFailed, Snapshot
+from .journal import Journal, JournalFailed, Snapshot
 
 RECENT_FACTS_MAX = 4_096
 RECENT_BYTES_MAX = 1_048_576
 """What followers that keep up are served from. Those further behind read the files."""
+FEW = 64
 
 _encode = msgspec.json.Encoder().encode
 
@@ -103,6 +104,8 @@ class Ledger:
     """Where followers wait for the next fact."""
     suspected: dict[str, str] = attrs.field(factory=dict, init=False)
     """Projections that are in doubt, with the cause. What they know is no knowledge."""
+    found: list[Fact] = attrs.field(factory=list, init=False)
+    """What the start had to repair or leave out, for whoever should be told."""
     _live: tuple[Projection, ...] = attrs.field(init=False)
     _synced: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
     _trip: Callable[[], Awaitable[None]] | None = attrs.field(default=None, init=False)
@@ -147,8 +150,8 @@ class Ledger:
         """Make facts part of history, together; the LSN of the last. WHEN IT RETURNS a killed
         process does not lose them, and what they add up to is what everybody sees.
 
-        Facts that tighten are in force even if they can't be written; the answer is 0 then. For
-        others JournalFailed is raised, and nothing has happened.
+        Facts that tighten are in force even if they can't be written; the answer is 0 then. Where
+        there are others among them JournalFailed is raised, and nothing has happened.
         """
         for fact in facts:
             if fact.BEARING == "loosens":
@@ -183,7 +186,7 @@ class Ledger:
         except JournalFailed as failure:
             if len(tightens) != len(facts):
                 self.failed(failure)
-                raise
+                raise failure.with_traceback(None) from None
             lsn = 0
         for one in recorded:
             self._apply(one)
@@ -310,7 +313,8 @@ class Ledger:
             return None
         found: list[tuple[int, bytes]] = []
         size = 0
-        for lsn, payload in enumerate(islice(self._recent, after + 1 - first, None), after + 1):
+        wanted = self.lsn - after
+        for lsn, payload in enumerate(_last(self._recent, wanted), after + 1):
             size += len(payload)
             if found and size > bytes_max:
                 break
@@ -329,6 +333,13 @@ class Ledger:
             else:
                 self.journal.synced(sync)
         self.journal.close()
+
+
+def _last(recent: deque[bytes], count: int) -> Iterator[bytes]:
+    """The last so many. Of few it asks from the end, where a deque is quick."""
+    if count <= FEW:
+        return (recent[-back] for back in range(count, 0, -1))
+    return islice(recent, len(recent) - count, None)
 
 
 class Dumped(msgspec.Struct, frozen=True):
@@ -355,5 +366,3 @@ def restore(projections: Sequence[Projection], snapshot: Snapshot | None) -> Non
 
 
 _bodies = msgspec.json.Decoder(dict[str, Dumped])
-
-__all__ = ["JournalError", "Ledger", "Overtaken", "Projection", "restore"]

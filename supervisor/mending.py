@@ -62,7 +62,23 @@ def look(
         found.check()
     except JournalDamaged as damage:
         return _plan(found, damage, projections)
+    if not any(_usable(found, lsn, projections) for lsn in found.snapshots):
+        _check_archive(disk, state_dir, clock)
     return None
+
+
+def _check_archive(disk: Disk, state_dir: Path, clock: Clock) -> None:
+    """Without a snapshot a start needs every fact. Raises NotMended when one in the archive is
+    damaged: what could be given up would be all that stands behind it."""
+    old = survey(disk, state_dir / JOURNAL, clock.boot(), archived=True)
+    try:
+        old.check()
+    except JournalDamaged as damage:
+        raise NotMended(
+            f"{damage.path}: at byte {damage.offset}, fact {damage.lsn}: {damage.what}; without a "
+            f"snapshot that can be used a start needs this part of the archive: restore it, or a "
+            f"snapshot, from a copy, or move the journal away and start anew"
+        ) from damage
 
 
 def mend(
@@ -129,6 +145,13 @@ def _expect_a_past(
 ) -> None:
     """What is left in front of the damage must be enough to start from."""
     found = survey(disk, state_dir / JOURNAL, clock.boot(), archived=True)
+    live = [segment for segment in found.segments if not segment.is_archived]
+    if len(live) < len(found.segments) and live[0].first >= lsn:
+        raise NotMended(
+            f"{state_dir / JOURNAL}: the damage begins with the first segment that is not in the "
+            f"archive, and riskd can't go on from the archive alone: restore it from a copy, or "
+            f"move it away and start anew"
+        )
     if found.oldest_lsn > 1 and not any(
         older < lsn and _usable(found, older, projections) for older in found.snapshots
     ):

@@ -7,18 +7,20 @@ nothing on the disk is changed, so that a refusal leaves everything as it was.
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
 import attrs
 import msgspec
 
-from ..actors.messages import JournalRepaired, Recorded, SnapshotSkipped
+from ..actors.messages import DaemonStarted, JournalRepaired, Recorded, SnapshotSkipped
 from ..actors.ports import Clock, Disk, Held, Lock
 from .journal import (
     DirectoryUnusable,
     Journal,
+    JournalDamaged,
     JournalError,
     JournalHeld,
     Judgement,
@@ -30,6 +32,7 @@ from .journal import (
     repair,
     survey,
 )
+from .journal.opening import RESTORE
 from .journal.repair import move_aside
 from .journal.snapshots import load, snapshot_name
 from .ledger import Ledger, Projection, restore
@@ -90,10 +93,10 @@ def assemble(
         clock=clock,
         snapshot_lsn=0 if remembered.snapshot is None else remembered.snapshot.lsn,
     )
-    for fact in remembered.skipped:
+    repairs = () if repaired is None else (repaired_fact(repaired),)
+    for fact in (*remembered.skipped, *repairs):
         ledger.commit(fact)
-    if repaired is not None:
-        ledger.commit(repaired_fact(repaired))
+        ledger.found.append(fact)
     return ledger
 
 
@@ -101,23 +104,25 @@ def assemble(
 def locked(disk: Disk, state_dir: Path) -> Iterator[None]:
     """Be the only one who writes there. Raises JournalHeld or DirectoryUnusable."""
     directory = state_dir / JOURNAL
-    try:
-        disk.make_directory(directory)
-        lock = _lock(disk, state_dir)
-    except OSError as error:
-        raise DirectoryUnusable(
-            f"{error.filename or directory}: {error.strerror or error}; choose a directory that "
-            f"this user may write, with --state-dir or riskd.state_dir"
-        ) from error
-    try:
+    with contextlib.ExitStack() as held:
+        try:
+            disk.make_directory(directory)
+            # The first names its holder. The second stays when somebody deletes that file, and when
+            # two state directories lead to one journal.
+            words = str(os.getpid())
+            held.callback(_lock(state_dir, lambda: disk.lock(state_dir / "lock", words)).release)
+            held.callback(_lock(state_dir, lambda: disk.lock_directory(directory)).release)
+        except OSError as error:
+            raise DirectoryUnusable(
+                f"{error.filename or directory}: {error.strerror or error}; choose a directory "
+                f"that this user may write, with --state-dir or riskd.state_dir"
+            ) from error
         yield
-    finally:
-        lock.release()
 
 
-def _lock(disk: Disk, state_dir: Path) -> Lock:
+def _lock(state_dir: Path, take: Callable[[], Lock]) -> Lock:
     try:
-        return disk.lock(state_dir / "lock", str(os.getpid()))
+        return take()
     except Held as held:
         who = f"process {held.holder}" if held.holder else "another process"
         raise JournalHeld(
@@ -158,12 +163,17 @@ def _replay(found: Survey, snapshot: Snapshot | None, projections: Sequence[Proj
         restore(projections, snapshot)
     except ValueError as error:
         raise SnapshotUnusable(str(error)) from error
-    decode = msgspec.json.Decoder(Recorded).decode
+    decode, writer = msgspec.json.Decoder(Recorded).decode, ""
     for lsn, payload in found.facts(snapshot):
         try:
             recorded = decode(payload)
         except ValueError as error:
-            raise JournalError(unreadable(found.directory, lsn, bytes(payload), error)) from error
+            raise JournalError(_unreadable(found, lsn, bytes(payload), error, writer)) from error
+        if recorded.lsn != lsn:
+            what = f"the frame of fact {lsn} holds fact {recorded.lsn}"
+            raise JournalDamaged(found.path, what, RESTORE, offset=found.offset, lsn=lsn)
+        if isinstance(recorded.fact, DaemonStarted):
+            writer = recorded.fact.version
         for projection in projections:
             try:
                 projection.apply(recorded)
@@ -174,16 +184,17 @@ def _replay(found: Survey, snapshot: Snapshot | None, projections: Sequence[Proj
                 ) from error
 
 
-def unreadable(directory: Path, lsn: int, payload: bytes, error: ValueError) -> str:
+def _unreadable(found: Survey, lsn: int, payload: bytes, error: ValueError, writer: str) -> str:
     """One line about a fact that this version can't read."""
     try:
         tag = msgspec.json.decode(payload, type=_Tagged).fact.type
         what = f"{tag!r}: {error}"
     except ValueError:
         what = str(error)
+    by = f"riskd {writer}" if writer else "another riskd"
     return (
-        f"{directory}: fact {lsn}, {what}; another version of riskd wrote it: start that one, or a "
-        f"newer one"
+        f"{found.path}: at byte {found.offset}, fact {lsn}: {what}; {by} wrote it, and this is "
+        f"riskd {version('riskd')}: start the one that wrote it, or a newer one"
     )
 
 

@@ -9,7 +9,7 @@ import gzip
 import zlib
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 from ...actors.ports import Disk
@@ -25,7 +25,7 @@ from .files import (
 )
 from .format import Frames, Header, decode_header
 from .reader import NOT_UNPACKED, PIECE_BYTES, Unpacked
-from .snapshots import snapshot_lsns, snapshot_name
+from .snapshots import SnapshotUnusable, load, snapshot_lsns, snapshot_name
 
 SNAPSHOTS_KEPT = 2
 _LEVEL = 6
@@ -37,16 +37,27 @@ def put_away(disk: Disk, directory: Path) -> list[int]:
     """Archive the segments that are no longer needed, and drop the snapshots beyond those that are
     kept; the first LSNs of what was archived. Raises OSError, and can be called again."""
     names = names_in(disk, directory)
-    kept = snapshot_lsns(names)[:SNAPSHOTS_KEPT]
+    good = (lsn for lsn in snapshot_lsns(names) if _is_good(disk, directory, lsn))
+    kept = list(islice(good, SNAPSHOTS_KEPT))
     if len(kept) < SNAPSHOTS_KEPT:
         return []
-    for lsn in snapshot_lsns(names)[SNAPSHOTS_KEPT:]:
-        disk.remove(directory / snapshot_name(lsn))
+    for lsn in snapshot_lsns(names):
+        if lsn < kept[-1]:
+            disk.remove(directory / snapshot_name(lsn))
     firsts = segment_firsts(names)
     done = [first for first, following in pairwise(firsts) if following - 1 < kept[-1]]
     for first in done:
         _archive(disk, directory, first)
     return done
+
+
+def _is_good(disk: Disk, directory: Path, lsn: int) -> bool:
+    """One that has rotted is not counted: a start could do nothing with it."""
+    try:
+        load(disk, directory, lsn)
+    except SnapshotUnusable:
+        return False
+    return True
 
 
 def _archive(disk: Disk, directory: Path, first: int) -> None:

@@ -38,6 +38,7 @@ from .format import (
     boot_mark,
     debris,
     decode_header,
+    framed_bytes,
     version_of,
 )
 from .recovery import Judgement, judge_frame, judge_header
@@ -102,6 +103,10 @@ class Survey:
     cut: Repair | None = attrs.field(default=None, init=False)
     """What has to be cut off before the journal can go on."""
 
+    path: Path = attrs.field(default=Path(), init=False)
+    offset: int = attrs.field(default=0, init=False)
+    """Where the fact that was given last lies; of a commit of several, roughly."""
+
     @property
     def oldest_lsn(self) -> int:
         """The first fact that is still there."""
@@ -140,8 +145,10 @@ class Survey:
                 end = whole
                 continue
             frames = Frames.of(header, data)
+            self.path = segment.path
             for lsn, payload in frames:
                 if lsn > begin:
+                    self.offset = frames.end - framed_bytes(len(payload))
                     yield lsn, payload
                 elif after is not None and lsn == begin and frames.checksum != after.frame:
                     raise SnapshotUnusable(f"snapshot {begin} is of another journal")
@@ -285,9 +292,13 @@ class Survey:
         ahead = [lsn for lsn in self.snapshots if lsn > end.lsn and self._is_whole(lsn)]
         newest = max(begin, *ahead, 0)
         if end.lsn < newest:
-            raise JournalError(
-                f"{self.directory}: the log ends at fact {end.lsn}, and there is a snapshot of "
-                f"fact {newest}: the last segments are missing; {RESTORE}"
+            place = end.segment.path if end.segment else self.directory
+            raise JournalDamaged(
+                place,
+                f"the log ends here, and there is a snapshot of fact {newest}",
+                REMEDY,
+                offset=end.offset,
+                lsn=end.lsn + 1,
             )
         if end.segment is not None and end.segment.is_archived:
             raise JournalError(

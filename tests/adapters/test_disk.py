@@ -262,6 +262,32 @@ def test_a_lock_has_one_holder_who_is_named(disk: Disk, home: Path) -> None:
     again.release()
 
 
+def test_a_directory_can_be_locked_and_not_twice_and_keeps_its_files(
+    disk: Disk, home: Path
+) -> None:
+    disk.make_directory(home / "a")
+    lock = disk.lock_directory(home / "a")
+    with pytest.raises(Held) as held:
+        disk.lock_directory(home / "a")
+    assert (held.value.path, held.value.holder) == (home / "a", "")
+    disk.create(home / "a" / "file", 1)
+    lock.release()
+    disk.lock_directory(home / "a").release()
+    for missing in (home / "none", home / "a" / "file"):
+        with pytest.raises(OSError, match=r"."):
+            disk.lock_directory(missing)
+
+
+def test_a_locked_directory_is_locked_by_whatever_name(tmp_path: Path) -> None:
+    disk = SystemDisk()
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    lock = disk.lock_directory(tmp_path / "real")
+    with pytest.raises(Held):
+        disk.lock_directory(tmp_path / "link")
+    lock.release()
+
+
 def test_a_lock_is_a_file_of_its_directory(disk: Disk, home: Path) -> None:
     disk.lock(home / "lock", "me").release()
     assert disk.names(home) == ["lock"]

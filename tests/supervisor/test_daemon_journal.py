@@ -265,3 +265,33 @@ def test_nobody_is_told_that_it_is_up_before_its_start_has_settled(start: Start)
     daemon.until_logged("riskd.ready")
     events = [event["event"] for event in daemon.events()]
     assert events.index("settled") < events.index("riskd.ready")
+
+
+def test_what_a_start_repaired_is_told(start: Start, place: Path) -> None:
+    run_once(start)
+    path = segment(place)
+    data = path.read_bytes()
+    end = len(data.rstrip(b"\0"))
+    path.write_bytes(data[: end - 8] + bytes(len(data) - end + 8))
+    daemon = start().wait_ready()
+    daemon.until_logged("journal.repaired")
+    (told,) = [event for event in daemon.events() if event["event"] == "journal.repaired"]
+    assert (told["level"], told["how"], told["file"]) == ("warning", "torn", path.name)
+
+
+def test_two_state_directories_that_lead_to_one_journal_have_one_riskd(
+    start: Start, place: Path, tmp_path: Path
+) -> None:
+    start().wait_ready()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "journal").symlink_to(journal(place))
+    second = start("--state-dir", str(other), "--socket", str(place / "second.sock"))
+    assert second.end() == 75
+
+
+def test_a_riskd_whose_lock_was_deleted_still_is_the_only_one(start: Start, place: Path) -> None:
+    start().wait_ready()
+    (place / "state" / "lock").unlink()
+    second = start("--socket", str(place / "second.sock"))
+    assert second.end() == 75

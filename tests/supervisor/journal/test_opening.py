@@ -328,7 +328,7 @@ def test_missing_last_segments_are_known_from_a_snapshot(home: Path, journal: Pa
     write(home, 14, 14)
     segments(journal)[-1].unlink()
     said = str(refusal(home))
-    assert "there is a snapshot of fact 14: the last segments are missing; restore" in said
+    assert "the log ends here, and there is a snapshot of fact 14; look at it with" in said
 
 
 def test_rubbish_named_like_a_later_snapshot_proves_nothing_and_is_set_aside(
@@ -416,9 +416,9 @@ def test_another_version_is_refused_naming_both(home: Path, journal: Path) -> No
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        (b"actor_silent", b"actor_absent", "fact 2, 'actor_absent': "),
-        (b'"fact"', b'"tale"', "fact 2, "),
-        (b"{", b"[", "fact 2, "),
+        (b"actor_silent", b"actor_absent", "fact 2: 'actor_absent': "),
+        (b'"fact"', b'"tale"', "fact 2: "),
+        (b"{", b"[", "fact 2: "),
     ],
 )
 def test_a_fact_that_this_riskd_does_not_know_is_refused_by_its_name(
@@ -428,8 +428,9 @@ def test_a_fact_that_this_riskd_does_not_know_is_refused_by_its_name(
     (path,) = segments(journal)
     path.write_bytes(rewritten(path.read_bytes(), 1, old, new))
     error = str(refusal(home))
-    assert f"{journal}: {said}" in error
-    assert "another version of riskd wrote it" in error
+    assert f"{path}: at byte " in error
+    assert said in error
+    assert "; another riskd wrote it, and this is riskd " in error
 
 
 def test_rubbish_named_like_a_segment_is_refused(home: Path, journal: Path) -> None:
