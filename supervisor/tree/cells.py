@@ -193,7 +193,8 @@ def tell(turn: Turn, event: ChildEvent) -> None:
             return
     elif isinstance(event, Call):
         missing = Answer.NOT_FOUND if child is None else None
-        if turn.state.mode in (Mode.STOPPING, Mode.DONE):
+        starts = isinstance(event, Restart)
+        if turn.state.mode in (Mode.STOPPING, Mode.DONE) or (starts and turn.state.closing):
             missing = Answer.STOPPING
         if missing is not None:
             turn.actions.append(Respond(event.call, missing, event.id))
@@ -252,7 +253,7 @@ def _serves(turn: Turn, child: Child, _event: ChildEvent) -> None:
 
 
 def _ended_starting(turn: Turn, child: Child, event: Ended) -> None:
-    if turn.state.mode is Mode.STOPPING or child.marked:
+    if turn.state.starts_nothing or child.marked:
         _left_early(turn, child, event)
     else:
         cause = event.error or "NeverStarted: ended without having called started()"
@@ -260,7 +261,7 @@ def _ended_starting(turn: Turn, child: Child, event: Ended) -> None:
 
 
 def _ended_running(turn: Turn, child: Child, event: Ended) -> None:
-    if turn.state.mode is Mode.STOPPING or child.marked:
+    if turn.state.starts_nothing or child.marked:
         _left_early(turn, child, event)
     else:
         _own_end(turn, child, event.error, event.chance, own=True)
@@ -273,7 +274,7 @@ def _left_early(turn: Turn, child: Child, event: Ended) -> None:
 
 def _left(turn: Turn, child: Child, event: Ended) -> None:
     """An incarnation that was told to leave has left."""
-    stopping = turn.state.mode is Mode.STOPPING
+    stopping = turn.state.starts_nothing
     if child.then is Then.CRASH and not stopping:
         cause = _then(_KILLED, event.error)
         _own_end(turn, child, cause, event.chance, own=False)

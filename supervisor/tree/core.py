@@ -16,7 +16,8 @@ looks at the children in order and does the next thing that the strategy allows:
   waiting ones started, from the first to the last, each after the one before has called started().
 * Otherwise (one_for_one and dynamic, once serving) children are on their own.
 * Once stopping is latched, what is alive is stopped in reverse order (dynamic: all at once), each
-  within its own deadline and all within `stop_by`. Nothing is started any more.
+  within its own deadline and all within `stop_by`. Nothing is started any more; nor is it while a
+  supervisor above stops, and has not come to this one yet.
 
 A failure costs the SUPERVISOR one tick, however many siblings it takes along; a failing restart
 costs another. A tick counts while `t >= now - period`; `intensity` of them are admitted, the next
@@ -36,6 +37,7 @@ from .state import (
     Asked,
     Begin,
     Child,
+    Close,
     Crash,
     Delete,
     Due,
@@ -56,7 +58,7 @@ from .state import (
     Then,
     Tick,
 )
-from .turn import Turn, dismiss, kill, latch, release, spawn
+from .turn import Turn, dismiss, kill, latch, refuse_callers, release, spawn
 
 
 def decide(state: State, event: Event, now: float) -> Step:
@@ -67,6 +69,9 @@ def decide(state: State, event: Event, now: float) -> Step:
             _begin(turn)
         case Stop(within):
             _stop(turn, within)
+        case Close():
+            turn.supervisor(closing=True)
+            refuse_callers(turn)
         case Tick():
             for name, child in state.children.items():
                 if child.deadline is not None and child.deadline <= now:
@@ -103,7 +108,7 @@ def _stop(turn: Turn, within: float) -> None:
 
 def _add(turn: Turn, event: Add) -> None:
     present = turn.children.get(event.spec.id)
-    if turn.state.mode in (Mode.STOPPING, Mode.DONE):
+    if turn.state.starts_nothing:
         turn.respond(event.call, Answer.STOPPING, Child(spec=event.spec))
     elif event.spec.id in turn.state.held - turn.state.listed:
         # Held in an earlier run: whoever adds its children at each start does not lift that.
@@ -129,9 +134,9 @@ def _reconcile(turn: Turn) -> None:
     if turn.state.mode is Mode.STOPPING:
         _stop_next(turn)
     elif turn.state.mode is Mode.STARTING or ordered:
-        if not _recycle_next(turn):
+        if not (_recycle_next(turn) or turn.state.closing):
             _start_next(turn)
-    else:
+    elif not turn.state.closing:
         for child in tuple(turn.children.values()):
             if child.phase is Phase.WAITING and child.deadline is None:
                 spawn(turn, child)

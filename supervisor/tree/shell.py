@@ -48,6 +48,7 @@ from .state import (
     Begin,
     Cancel,
     ChildEvent,
+    Close,
     Ended,
     Ending,
     Event,
@@ -92,11 +93,12 @@ def _revoke_shields(scope: trio.CancelScope, spared: list[trio.CancelScope]) -> 
 class Context:
     """What a supervisor gives to each incarnation of a child."""
 
-    def __init__(self, spec: ChildSpec, path: str, incarnation: int, ports: Ports) -> None:
+    def __init__(self, run: "Run", spec: ChildSpec, incarnation: int) -> None:
         self.id = spec.id
-        self.path = path
+        self.path = f"{run.state.name}/{spec.id}"
         self.incarnation = incarnation
-        self.ports = ports
+        self.ports = run.ports
+        self.is_stopping = run.is_stopping
         self._patience = spec.shutdown
         self._stop_by = math.inf
         self.cleanups: list[trio.CancelScope] = []
@@ -134,8 +136,7 @@ class _Incarnation:
     def __init__(self, run: "Run", spec: ChildSpec, incarnation: int) -> None:
         self._run = run
         self._spec = spec
-        path = f"{run.state.name}/{spec.id}"
-        self.context = Context(spec, path, incarnation, run.ports)
+        self.context = Context(run, spec, incarnation)
         self.scope = trio.CancelScope(shield=True)
         self.task: trio.lowlevel.Task | None = None
         self.value: object = None
@@ -243,6 +244,7 @@ class Run:
         self._interrupt: BaseException | None = None
         self._outcome: Outcome | None = None
         self._nursery: trio.Nursery | None = None
+        self._task = trio.lowlevel.current_task()
         self._ready: Callable[[], None] = lambda: None
 
     async def main(self, task_status: trio.TaskStatus[None]) -> None:
@@ -259,16 +261,22 @@ class Run:
     async def _live(self) -> None:
         async with trio.open_nursery() as self._nursery:
             try:
-                self._apply(Begin())
                 await self._watch()
             except BaseException:
                 await self._abandon()
                 raise
 
     async def _watch(self) -> None:
-        """Serve until no child is left. A cancel from outside becomes an ordered stop."""
+        """Serve until no child is left. A cancel from outside becomes an ordered stop.
+
+        It does so wherever it is noticed. One that was there before the first child starts
+        none, and one that was heard with the last event is still a cancel.
+        """
         try:
+            await trio.lowlevel.checkpoint_if_cancelled()
+            self._apply(Begin())
             await self._serve()
+            await trio.lowlevel.checkpoint_if_cancelled()
         except trio.Cancelled:
             self.latch()
             shield = (
@@ -311,10 +319,15 @@ class Run:
         return [*(self._receiver.receive_nowait() for _ in range(queued)), Tick()]
 
     def _hear(self, event: Event) -> None:
+        # Before anything else: what was queued earlier can't start a child any more. A cancel from
+        # outside doesn't overtake an event that was on its way, so it is looked for here.
+        if self._latched is None and not self.state.starts_nothing and self._is_cancelled():
+            self.latch()
         if self._latched is not None:
-            # Before anything else: what was queued earlier can't start a child any more.
             within, self._latched = self._latched, None
             self._apply(Stop(within))
+        elif not self.state.starts_nothing and self.is_stopping():
+            self._apply(Close())
         if self._outcome is None:
             self._apply(event)
 
@@ -333,6 +346,16 @@ class Run:
             assert fault is not None, "a start that just ended has never started"
             raise FailedToStart(outcome.child, fault) from fault
         self._ready()
+
+    def is_stopping(self) -> bool:
+        """Has a stop come, here or above, whether it was heard already or not?"""
+        above = self._context is not None and self._context.is_stopping()
+        latched = self._latched is not None or self.state.starts_nothing
+        return above or latched or self._is_cancelled()
+
+    def _is_cancelled(self) -> bool:
+        """Asked by other tasks as well, which Trio has no public way for; a test guards it."""
+        return self._task._cancel_status.effectively_cancelled  # noqa: SLF001 - see above
 
     # --- events in
 

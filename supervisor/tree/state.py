@@ -165,6 +165,13 @@ class State:
     failures: tuple[float, ...] = ()
     stop_by: float = math.inf
     outcome: Outcome | None = None
+    closing: bool = False
+    """A supervisor above stops. This one is told in its turn, and until then starts nothing."""
+
+    @property
+    def starts_nothing(self) -> bool:
+        """A stop is latched, here or above."""
+        return self.closing or self.mode in (Mode.STOPPING, Mode.DONE)
 
 
 # --- events ---------------------------------------------------------------------------------------
@@ -180,6 +187,11 @@ class Stop:
     """Stop the children, all within `within` seconds. Latched; a later one can only hasten."""
 
     within: float = math.inf
+
+
+@attrs.frozen
+class Close:
+    """A supervisor above stops. Start nothing more; the own stop comes in its turn."""
 
 
 @attrs.frozen
@@ -245,7 +257,7 @@ class Crash(ChildEvent):
 CHILD_EVENTS: tuple[type[ChildEvent], ...] = (
     Started, Ended, Due, Terminate, Restart, Delete, Crash,
 )  # fmt: skip
-Event = Begin | Stop | Tick | Add | Started | Ended | Terminate | Restart | Delete | Crash
+Event = Begin | Stop | Close | Tick | Add | Started | Ended | Terminate | Restart | Delete | Crash
 
 
 # --- actions --------------------------------------------------------------------------------------

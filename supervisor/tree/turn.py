@@ -138,12 +138,19 @@ def latch(turn: Turn, outcome: Outcome) -> None:
     if turn.state.mode in (Mode.STOPPING, Mode.DONE):
         return
     turn.supervisor(mode=Mode.STOPPING, outcome=outcome)
+    refuse_callers(turn)
+    for child in tuple(turn.children.values()):
+        settling = turn.change(child, deadline=settled(child))
+        if child.phase is Phase.WAITING:
+            rest(turn, settling)
+
+
+def refuse_callers(turn: Turn) -> None:
+    """Whoever waits for a start is told that nothing starts any more."""
     for child in tuple(turn.children.values()):
         if child.caller is not None:
             turn.respond(child.caller, Answer.STOPPING, child)
-        unasked = turn.change(child, caller=None, asked=None, deadline=settled(child))
-        if child.phase is Phase.WAITING:
-            rest(turn, unasked)
+        turn.change(child, caller=None, asked=None)
 
 
 def settled(child: Child) -> float | None:

@@ -109,6 +109,9 @@ class Tree:
     def stop(self, **fields: Any) -> list[str]:
         return self.tell(vocabulary.Stop(**fields))
 
+    def close(self) -> list[str]:
+        return self.tell(vocabulary.Close())
+
     def tick(self, at: float) -> list[str]:
         self.now = at
         return self.tell(vocabulary.Tick())

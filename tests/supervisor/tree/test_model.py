@@ -9,7 +9,13 @@ from collections import deque
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from riskd.actors.messages import ChildEnded, ChildHeld, ChildReleased, ChildStuck
+from riskd.actors.messages import (
+    ChildEnded,
+    ChildHeld,
+    ChildReleased,
+    ChildRestarted,
+    ChildStuck,
+)
 from riskd.supervisor.tree import Backoff, Budget, ChildSpec
 from riskd.supervisor.tree import state as words
 from riskd.supervisor.tree.core import decide, next_deadline
@@ -89,9 +95,11 @@ class World(RuleBasedStateMachine):
             self.perform(action)
             if isinstance(action, words.Note):
                 self.learn(action.fact)
-            if isinstance(action, words.Note) and before.outcome is not None:
+            if isinstance(action, words.Note) and (before.outcome is not None or before.closing):
                 told = type(action.fact)
-                assert told in (ChildEnded, ChildStuck), "what ends while stopping costs nothing"
+                by_call = (ChildHeld, ChildReleased, ChildRestarted) if before.closing else ()
+                allowed = (ChildEnded, ChildStuck, *by_call)
+                assert told in allowed, "what ends while stopping costs nothing"
 
     def learn(self, fact):
         match fact:
@@ -126,7 +134,7 @@ class World(RuleBasedStateMachine):
     def check_spawn(self, name):
         assert name not in self.held, "what an operator stopped stays stopped"
         assert name not in self.live, "an incarnation lives until its end was told"
-        assert self.state.outcome is None, "nothing starts once stopping is latched"
+        assert not self.state.starts_nothing, "nothing starts once stopping is latched"
         if self.state.strategy in ORDERED:
             for child in self.state.children.values():
                 if child.spec.id == name:
@@ -199,6 +207,11 @@ class World(RuleBasedStateMachine):
     def somebody_stops(self, within, chance):
         if chance == 0:
             self.tell(words.Stop(within))
+
+    @rule(chance=st.integers(0, 9))
+    def a_supervisor_above_stops(self, chance):
+        if chance == 0:
+            self.tell(words.Close())
 
     # --- what is always so
 

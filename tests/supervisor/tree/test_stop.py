@@ -154,6 +154,60 @@ def test_a_stuck_child_does_not_keep_the_others_from_being_stopped_in_order(tree
     assert t.ended("c") == ["finish stopped"]
 
 
+# --- a stop above ---------------------------------------------------------------------------------
+
+
+@EVERY_STRATEGY
+@pytest.mark.parametrize("error", [None, "Oops"])
+def test_while_a_supervisor_above_stops_an_end_costs_nothing_and_leads_to_nothing(
+    tree, strategy, error
+):
+    t = tree(*ABC, strategy=strategy, intensity=0).serve()
+    assert t.close() == []
+    assert t.ended("b", error) == ["child_ended b"] * (error is not None)
+    t.kill("c")
+    assert t.ended("c") == []
+    assert [child.phase for child in t.state.children.values()] == [
+        Phase.RUNNING,
+        Phase.IDLE,
+        Phase.IDLE,
+    ]
+    assert t.stop() == ["cancel a#1 by 5"]
+
+
+@EVERY_STRATEGY
+def test_while_a_supervisor_above_stops_no_back_off_ends_in_a_start(tree, spec, strategy):
+    t = tree("a", spec("b", backoff=Backoff(first=2.0)), strategy=strategy, intensity=9).serve()
+    t.crash("b")
+    t.close()
+    assert t.tick(2.0) == []
+    assert t["b"].phase is Phase.WAITING
+    assert next_deadline(t.state) > 2.0
+
+
+def test_while_a_supervisor_above_stops_a_first_start_goes_no_further_and_is_not_ready(tree):
+    t = tree("a", "b")
+    t.begin()
+    t.close()
+    assert t.started("a") == []
+    t = tree("a")
+    t.begin()
+    t.close()
+    assert t.started("a") == []
+
+
+def test_while_a_supervisor_above_stops_who_waits_for_a_start_is_told(tree):
+    t = tree("a", "b").serve()
+    t.add("c")
+    assert t.close() == ["answer 1: stopping"]
+    assert t.crash("c") == ["child_ended c"]
+    assert t.add("d") == ["answer 2: stopping"]
+    t.terminate("b")
+    assert t.ended("b") == ["answer 3: ok"]
+    assert t.restart("b") == ["answer 4: stopping"]
+    assert t.delete("b") == ["answer 5: ok"]
+
+
 # --- auto_shutdown --------------------------------------------------------------------------------
 
 
