@@ -4,7 +4,7 @@ No cell is empty, and what is ignored says so. What an earlier incarnation sends
 before the table is read. An impossible cell raises, for then this page is wrong and not the world.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ...actors.messages import (
@@ -14,7 +14,7 @@ from ...actors.messages import (
     ChildStuck,
     SupervisorEscalated,
 )
-from .spec import Budget
+from .spec import Budget, ChildSpec
 from .state import (
     LEAVING,
     STRIKE_S,
@@ -178,8 +178,20 @@ def admit(
     failures: tuple[float, ...], budget: Budget, now: float
 ) -> tuple[tuple[float, ...], bool]:
     """The failures that still count, this one included, and whether the budget allows them."""
-    counted = (*(t for t in failures if t >= now - budget.period), now)
-    return counted, len(counted) <= budget.intensity
+    with_this = (*counted(failures, budget, now), now)
+    return with_this, len(with_this) <= budget.intensity
+
+
+def counted(failures: Iterable[float], budget: Budget, now: float) -> tuple[float, ...]:
+    """The failures that lie in the window. It is closed."""
+    return tuple(t for t in failures if t >= now - budget.period)
+
+
+def failed_before(
+    past: Mapping[str, tuple[float, ...]], spec: ChildSpec, now: float
+) -> tuple[float, ...]:
+    """What a child's own budget, if it has one, still counts of the past."""
+    return () if spec.budget is None else counted(past.get(spec.id, ()), spec.budget, now)
 
 
 # --- the cells: (phase, event) --------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 import attrs
 import structlog
 
-from ...actors.messages import ChildFailed, Fact
+from ...actors.messages import ChildFailed, ChildHeld, ChildReleased, Fact
 from .state import Answer
 
 
@@ -19,6 +19,47 @@ class Past:
 
     held: frozenset[tuple[str, str]] = frozenset()
     failures: tuple[tuple[str, str, float], ...] = ()
+
+
+class Memory:
+    """What a whole tree knows beyond the lives of its supervisors: the past, and what came since.
+
+    Holds follow the facts, so that a supervisor that is built anew for each of its lives finds
+    them. The failures of a path are given away once: who runs there later has a full budget, for
+    its parent has paid, and a new riskd has not.
+    """
+
+    def __init__(self, past: Past) -> None:
+        self._held = set(past.held)
+        self._ages: dict[str, list[tuple[str, float]]] = {}
+        for path, child, age in past.failures:
+            self._ages.setdefault(path, []).append((child, age))
+        self._began: float | None = None
+
+    def learn(self, fact: Fact) -> None:
+        match fact:
+            case ChildHeld(supervisor=path, child=child):
+                self._held.add((path, child))
+            case ChildReleased(supervisor=path, child=child):
+                self._held.discard((path, child))
+
+    def held(self, path: str) -> frozenset[str]:
+        """Whom of its children the supervisor there must not start."""
+        return frozenset(child for supervisor, child in self._held if supervisor == path)
+
+    def take_failures(self, path: str, now: float) -> dict[str, tuple[float, ...]]:
+        """When the children there failed before the tree began. The first to ask is its root."""
+        if self._began is None:
+            self._began = now
+        times: dict[str, tuple[float, ...]] = {}
+        for child, age in self._ages.pop(path, []):
+            times[child] = (*times.get(child, ()), self._began - age)
+        return times
+
+    def forgive(self, path: str) -> None:
+        """The supervisor there is restarted, and that is paid for: by a tick, or by a caller."""
+        for below in [key for key in self._ages if f"{key}/".startswith(f"{path}/")]:
+            del self._ages[below]
 
 
 def _log(fact: Fact) -> None:
@@ -50,6 +91,12 @@ class Ports:
     chance: Callable[[], float] = random.SystemRandom().random
     stuck: Callable[[str, Sequence[str]], None] = _nobody
     past: Past = attrs.field(factory=Past)
+    memory: Memory = attrs.field(
+        init=False,
+        eq=False,
+        repr=False,
+        default=attrs.Factory(lambda self: Memory(self.past), takes_self=True),
+    )
 
 
 @attrs.frozen(kw_only=True)

@@ -431,14 +431,18 @@ class Run:
             self.ports.failed(fact, error)
         else:
             self.ports.record(fact)
+        self.ports.memory.learn(fact)
 
     def _spawn(self, action: Spawn) -> None:
         assert self._nursery is not None, "children live inside main()"
-        spec = self.state.children[action.id].spec
+        child = self.state.children[action.id]
+        spec = child.spec
         # Its frames would keep what the last incarnation held: a lock, a connection.
         self._errors.pop(action.id, None)
         incarnation = _Incarnation(self, spec, action.incarnation)
         self._incarnations[action.id] = incarnation
+        if child.because_of is not None:
+            self.ports.memory.forgive(incarnation.context.path)
         self._nursery.start_soon(incarnation.run, name=f"{incarnation.context!r}")
 
     def _respond(self, action: Respond) -> None:

@@ -1,12 +1,14 @@
 """The supervisor that programs build: its arguments checked, its API, and its runs."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from itertools import chain
 
 import attrs
 import trio
 
-from .ports import Past, Ports, Reply
+from .cells import counted, failed_before
+from .ports import Ports, Reply
 from .shell import Context, Run
 from .spec import (
     AUTO_SHUTDOWNS,
@@ -78,7 +80,6 @@ class Supervisor:
         self._total = total
         self._ports = ports
         self._run: Run | None = None
-        self._has_run = False
         self._state = State(
             name=name,
             strategy=strategy,
@@ -91,7 +92,7 @@ class Supervisor:
         repeated = sorted({name for name in ids if ids.count(name) > 1})
         if repeated:
             raise ValueError(f"children with the same id: {', '.join(repeated)}")
-        self._state = self._first_state(name, Past())
+        self._state = self._first_state(name, frozenset(), {}, 0.0)
 
     async def run(
         self,
@@ -104,11 +105,9 @@ class Supervisor:
             raise RuntimeError(f"supervisor {self.name!r} is running already")
         ports = self._ports or (Ports() if ctx is None else ctx.ports)
         path = self._state.name if ctx is None else ctx.path
-        # Started again by its parent it has a full budget, for the parent has paid a tick. A new
-        # riskd has paid nothing, and so crashing it must not refill any budget.
-        past = Past() if self._has_run else ports.past
-        self._run = Run(self._first_state(path, past), ports, ctx, self._total)
-        self._has_run = True
+        now = trio.current_time()
+        held, failed = ports.memory.held(path), ports.memory.take_failures(path, now)
+        self._run = Run(self._first_state(path, held, failed, now), ports, ctx, self._total)
         try:
             await self._run.main(task_status)
         finally:
@@ -184,22 +183,21 @@ class Supervisor:
                 f"no effect; set auto_shutdown, or significant=False"
             )
 
-    def _first_state(self, path: str, past: Past) -> State:
+    def _first_state(
+        self, path: str, held: frozenset[str], failed: Mapping[str, tuple[float, ...]], now: float
+    ) -> State:
         """The first specs, with their holds, and with the failures of the past that still count."""
-        failed = [(child, age) for supervisor, child, age in past.failures if supervisor == path]
         held = self._state.held.union(
-            (child.spec.id for child in self._state.children.values() if child.held),
-            (child for supervisor, child in past.held if supervisor == path),
+            held, (child.spec.id for child in self._state.children.values() if child.held)
         )
         children = {}
         for spec in self._specs:
             before = self._state.children.get(spec.id, Child(spec=spec))
-            own = [age for child, age in failed if child == spec.id]
             children[spec.id] = Child(
                 spec=spec,
                 held=spec.id in held,
                 incarnation=before.incarnation,
-                failures=() if spec.budget is None else _counted(own, spec.budget),
+                failures=failed_before(failed, spec, now),
             )
         return State(
             name=path,
@@ -209,19 +207,13 @@ class Supervisor:
             budget=self._state.budget,
             auto_shutdown=self._state.auto_shutdown,
             children=children,
-            failures=_counted([age for _, age in failed], self._state.budget),
+            failures=counted(sorted(chain(*failed.values())), self._state.budget, now),
         )
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
         raise ValueError(f"{name}={value!r}: must be one of {', '.join(allowed)}")
-
-
-def _counted(ages: list[float], budget: Budget) -> tuple[float, ...]:
-    """When the failures were that the budget still counts, oldest first. Inside Trio only."""
-    counted = [age for age in ages if age <= budget.period]
-    return tuple(sorted(trio.current_time() - age for age in counted))
 
 
 def _at_rest(state: State) -> State:

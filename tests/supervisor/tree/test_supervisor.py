@@ -131,6 +131,82 @@ async def test_the_past_counts_once(scene, autojump_clock, start):
     supervisor.shutdown()
 
 
+async def test_a_supervisor_that_first_runs_late_judges_the_past_by_its_age_then(
+    scene, autojump_clock, start
+):
+    inner = Supervisor([scene.calm("a")], intensity=3, period=10.0)
+    spec = ChildSpec("inner", inner.run, kind="supervisor")
+    failures = (("top/inner", "a", 1.0), ("top/inner", "a", 2.0))
+    outer = await start(scene.supervisor(ports=after(scene, failures=failures)))
+    await trio.sleep(8.5)
+    await outer.start_child(spec)
+    assert inner.failures_in_window() == 1
+    assert inner.state.failures == (-1.0,)
+    outer.shutdown()
+
+
+def built_for_each_life(scene, lives, *children):
+    """A nested supervisor that is a new object in each of its lives, as a factory would make it."""
+
+    async def run(ctx, *, task_status):
+        lives.append(Supervisor([scene.calm(name) for name in children], period=1000.0))
+        await lives[-1].run(ctx, task_status=task_status)
+
+    return ChildSpec("inner", run, kind="supervisor")
+
+
+async def test_a_supervisor_that_is_built_for_each_life_keeps_the_holds_and_no_others(
+    scene, autojump_clock, start
+):
+    lives = []
+    ports = after(scene, held=frozenset({("top/inner", "b")}))
+    outer = scene.supervisor(built_for_each_life(scene, lives, *"abc"), ports=ports, intensity=9)
+    await start(outer)
+    await lives[-1].terminate_child("a")
+    await lives[-1].restart_child("b")
+    for _ in range(2):
+        await outer.kill_child("inner")
+        await trio.sleep(1)
+        held = {info.id: info.held for info in lives[-1].which_children()}
+        assert held == {"a": True, "b": False, "c": False}
+    assert len(lives) == 3
+    outer.shutdown()
+
+
+async def test_a_supervisor_that_is_built_for_each_life_has_a_full_budget_when_it_is_restarted(
+    scene, autojump_clock, start
+):
+    lives = []
+    ports = after(scene, failures=(("top/inner", "a", 1.0),))
+    outer = await start(scene.supervisor(built_for_each_life(scene, lives, "a"), ports=ports))
+    assert lives[-1].failures_in_window() == 1
+    await outer.kill_child("inner")
+    await trio.sleep(1)
+    assert lives[-1].failures_in_window() == 0
+    outer.shutdown()
+
+
+async def test_a_supervisor_that_is_restarted_is_forgiven_with_all_below_it_and_nothing_else(
+    scene, autojump_clock, start
+):
+    """As the facts say it: else the tree and its journal would count differently."""
+    low = Supervisor([scene.calm("a")], period=1000.0)
+    middle = Supervisor(strategy="dynamic")
+    failures = (("top/middle/low", "a", 1.0), ("top/middle2", "a", 1.0))
+    ports = after(scene, failures=failures)
+    outer = await start(
+        scene.supervisor(ChildSpec("middle", middle.run, kind="supervisor"), ports=ports)
+    )
+    await outer.kill_child("middle")
+    await trio.sleep(1)
+    await middle.start_child(ChildSpec("low", low.run, kind="supervisor"))
+    assert low.failures_in_window() == 0
+    beside = Supervisor([scene.calm("a")], period=1000.0)
+    await outer.start_child(ChildSpec("middle2", beside.run, kind="supervisor"))
+    assert beside.failures_in_window() == 1
+    outer.shutdown()
+
+
 async def test_it_runs_once_at_a_time(scene, autojump_clock, start):
     supervisor = await start(scene.supervisor())
     with pytest.raises(RuntimeError, match="'top' is running already"):
