@@ -29,7 +29,7 @@ An impossible cell raises, for then this page is wrong and not the world.
 
 import math
 
-from .cells import tell
+from .cells import failed_before, tell
 from .state import (
     LEAVING,
     Add,
@@ -108,18 +108,24 @@ def _stop(turn: Turn, within: float) -> None:
 
 def _add(turn: Turn, event: Add) -> None:
     present = turn.children.get(event.spec.id)
+    failures = failed_before(turn.state.past, event.spec, turn.now)
     if turn.state.starts_nothing:
         turn.respond(event.call, Answer.STOPPING, Child(spec=event.spec))
     elif event.spec.id in turn.state.held - turn.state.listed:
         # Held in an earlier run: whoever adds its children at each start does not lift that.
-        child = Child(spec=event.spec, held=True)
+        child = Child(spec=event.spec, held=True, failures=failures)
         turn.children[event.spec.id] = child
         turn.supervisor(held=turn.state.held - {event.spec.id})
         turn.respond(event.call, Answer.ALREADY_PRESENT, child)
     elif present is None:
         release(turn, event.spec.id)
-        child = Child(spec=event.spec, phase=Phase.WAITING, asked=Asked.ADD, caller=event.call)
-        turn.children[event.spec.id] = child
+        turn.children[event.spec.id] = Child(
+            spec=event.spec,
+            phase=Phase.WAITING,
+            asked=Asked.ADD,
+            caller=event.call,
+            failures=failures,
+        )
     elif present.phase in (Phase.STARTING, Phase.RUNNING):
         turn.respond(event.call, Answer.ALREADY_RUNNING, present)
     else:

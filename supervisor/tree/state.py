@@ -163,6 +163,8 @@ class State:
     """Holds of children that are not here: listed ones that went in this run, or from earlier."""
     mode: Mode = Mode.STARTING
     failures: tuple[float, ...] = ()
+    past: Mapping[str, tuple[float, ...]] = attrs.field(factory=dict)
+    """When children failed before riskd started: their own budgets count it when they are added."""
     stop_by: float = math.inf
     outcome: Outcome | None = None
     closing: bool = False

@@ -207,6 +207,7 @@ class Supervisor:
             budget=self._state.budget,
             auto_shutdown=self._state.auto_shutdown,
             children=children,
+            past=failed,
             failures=counted(sorted(chain(*failed.values())), self._state.budget, now),
         )
 

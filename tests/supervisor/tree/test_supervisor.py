@@ -57,6 +57,26 @@ async def test_a_childs_own_budget_is_rebuilt_from_facts(scene, autojump_clock):
     assert trio.current_time() == 1
 
 
+@pytest.mark.parametrize("held", [False, True])
+async def test_the_own_budget_of_a_child_that_is_added_is_rebuilt_from_facts(
+    scene, autojump_clock, held
+):
+    failures = (("top", "a", 50.0), ("top", "a", 61.0), ("top", "b", 1.0), ("other", "a", 1.0))
+    holds = frozenset({("top", "a")} if held else ())
+    own = Budget(intensity=1, period=60.0)
+    supervisor = scene.supervisor(
+        strategy="dynamic", intensity=9, ports=after(scene, failures=failures, held=holds)
+    )
+    async with trio.open_nursery() as nursery:
+        await nursery.start(scene.run, supervisor)
+        if not held:
+            await supervisor.start_child(scene.failing("a", Oops(), budget=own))
+        await supervisor.start_child(scene.crashing("a", Oops(), budget=own))
+        await supervisor.restart_child("a")
+        await trio.sleep(2)
+        assert (scene.end.child, scene.end.failures) == ("a", 2)
+
+
 async def test_holds_are_rebuilt_from_facts_and_nested_ones_too(scene, autojump_clock, start):
     inner = Supervisor([scene.calm("a"), scene.calm("b")])
     ports = after(scene, held=frozenset({("top/inner", "a"), ("top", "b")}))
