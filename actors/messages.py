@@ -265,7 +265,10 @@ class ChildFailed(Fact, frozen=True, kw_only=True, tag="child_failed"):
 
 
 class ChildRestarted(Fact, frozen=True, kw_only=True, tag="child_restarted"):
-    """A later incarnation serves again. `because_of` names the child whose failure led to it."""
+    """A later incarnation serves again. `because_of` names the child whose failure led to it.
+
+    That is itself as well when it didn't fail, and an operator asked: `cause` says so.
+    """
 
     supervisor: str
     child: str

@@ -42,6 +42,7 @@ from .state import (
 from .turn import Turn, dismiss, forget, kill, latch, record_end, release, rest, settled
 
 _KILLED = "Killed: crashed on purpose"
+_BY_CALL = "restarted by an operator"
 
 
 def _give_up(turn: Turn, child: Child, cause: str, failures: int) -> None:
@@ -152,7 +153,7 @@ def _start_failed(turn: Turn, child: Child, cause: str, chance: float) -> None:
         if child.caller is not None:
             turn.respond(child.caller, Answer.FAILED, child, cause)
         added = child.asked is Asked.ADD
-        child = turn.change(child, asked=None, caller=None, cause=cause)
+        child = turn.change(child, asked=None, caller=None, because_of=None, cause=cause)
         record_end(turn, child, cause)
         if added:
             forget(turn, child)
@@ -239,6 +240,8 @@ def _answer(answer: Answer) -> Cell:
 
 
 def _serves(turn: Turn, child: Child, _event: ChildEvent) -> None:
+    is_again = child.because_of is not None
+    by_call = child.asked is Asked.RESTART and child.because_of == child.spec.id
     served = turn.change(
         child,
         phase=Phase.RUNNING,
@@ -248,7 +251,7 @@ def _serves(turn: Turn, child: Child, _event: ChildEvent) -> None:
         asked=None,
         caller=None,
         because_of=None,
-        restarts=child.restarts + (child.because_of is not None),
+        restarts=child.restarts + (is_again and not by_call),
     )
     if child.because_of is not None:
         turn.note(
@@ -257,7 +260,7 @@ def _serves(turn: Turn, child: Child, _event: ChildEvent) -> None:
                 child=child.spec.id,
                 incarnation=child.incarnation,
                 because_of=child.because_of,
-                cause=child.cause or "",
+                cause=_BY_CALL if by_call else child.cause or "",
             )
         )
     if child.caller is not None:
@@ -379,7 +382,7 @@ def _start_again(turn: Turn, child: Child, event: Restart) -> None:
         phase=Phase.WAITING,
         asked=Asked.RESTART,
         caller=event.call,
-        because_of=None,
+        because_of=name,
     )
 
 

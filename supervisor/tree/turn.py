@@ -150,7 +150,7 @@ def refuse_callers(turn: Turn) -> None:
     for child in tuple(turn.children.values()):
         if child.caller is not None:
             turn.respond(child.caller, Answer.STOPPING, child)
-        turn.change(child, caller=None, asked=None)
+        turn.change(child, caller=None)
 
 
 def settled(child: Child) -> float | None:

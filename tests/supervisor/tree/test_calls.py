@@ -180,7 +180,7 @@ def test_a_child_that_was_held_before_is_not_started(tree):
 def test_restarting_a_held_child_ends_the_hold(tree):
     t = tree("a", held=("a",)).serve()
     assert t.restart("a") == ["child_released a", "spawn a#1"]
-    assert t.started("a") == ["answer 1: ok"]
+    assert t.started("a") == ["child_restarted a", "answer 1: ok"]
     assert t.crash("a") == ["child_failed a", "spawn a#2"]
 
 
@@ -281,7 +281,23 @@ def test_a_restart_that_was_asked_for_is_not_put_down_to_an_old_failure(tree):
     t.crash("b")
     assert t["b"].phase is Phase.IDLE
     t.restart("b")
-    assert t.started("b") == ["answer 3: ok"]
+    assert t.started("b") == ["child_restarted b", "answer 3: ok"]
+    assert t.facts[0].cause == "restarted by an operator"
+    assert t.facts[0].because_of == "b"
+    assert t["b"].cause == "Oops"
+
+
+def test_a_restart_that_a_sibling_interrupts_is_put_down_to_the_sibling(tree):
+    t = tree("a", "b", strategy="rest_for_one", intensity=9).serve()
+    t.terminate("b")
+    t.ended("b")
+    t.restart("b")
+    t.crash("a")
+    t.ended("b")
+    t.started("a")
+    assert t.started("b") == ["child_restarted b", "answer 2: ok"]
+    assert (t.facts[0].because_of, t.facts[0].cause) == ("a", "Oops")
+    assert t["b"].restarts == 1
 
 
 def test_what_is_up_or_on_its_way_is_not_restarted(tree, spec):

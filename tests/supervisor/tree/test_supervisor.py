@@ -2,10 +2,13 @@
 
 import gc
 import math
+from datetime import UTC, datetime
 
 import pytest
 import trio
 import trio.lowlevel
+from riskd.actors.messages import Recorded
+from riskd.supervisor.past import SupervisionHistory
 from riskd.supervisor.tree import (
     Answer,
     Backoff,
@@ -17,6 +20,8 @@ from riskd.supervisor.tree import (
     Ports,
     Supervisor,
 )
+
+NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
 
 
 class Oops(Exception):
@@ -225,6 +230,37 @@ async def test_a_supervisor_that_is_restarted_is_forgiven_with_all_below_it_and_
     await outer.start_child(ChildSpec("middle2", beside.run, kind="supervisor"))
     assert beside.failures_in_window() == 1
     outer.shutdown()
+
+
+async def test_what_an_operator_restarts_has_as_full_a_budget_after_a_crash_of_riskd(
+    scene, autojump_clock, start
+):
+    """The journal forgives by the fact of the restart, and the tree by having restarted."""
+    history = SupervisionHistory()
+
+    def record(fact):
+        history.apply(Recorded(lsn=1, at=NOON, monotonic_s=trio.current_time(), fact=fact))
+
+    async def life(failures_at_first):
+        past = history.past(boot="", monotonic_s=trio.current_time(), now=NOON)
+        inner = Supervisor([scene.calm("a")], intensity=9, period=1000.0)
+        spec = ChildSpec("inner", inner.run, kind="supervisor")
+        outer = scene.supervisor(spec, ports=Ports(record=record, past=past))
+        async with trio.open_nursery() as nursery:
+            await nursery.start(outer.run)
+            assert inner.failures_in_window() == failures_at_first
+            await inner.kill_child("a")
+            await trio.sleep(1)
+            await outer.terminate_child("inner")
+            await outer.restart_child("inner")
+            assert inner.failures_in_window() == 0
+            for _ in range(2):
+                await inner.kill_child("a")
+                await trio.sleep(1)
+            nursery.cancel_scope.cancel()
+
+    await life(0)
+    await life(2)
 
 
 async def test_it_runs_once_at_a_time(scene, autojump_clock, start):
