@@ -122,6 +122,9 @@ class Supervisor:
     async def start_child(self, spec: ChildSpec) -> Reply:
         """Add a child and start it. When the start fails the spec is not kept.
 
+        When the child is terminated while it starts, that is an answer "failed" as well, but the
+        spec is kept and held, unless it is temporary.
+
         A listed child that was terminated and is gone is started too: that is the newer word.
         """
         self._check(spec)
