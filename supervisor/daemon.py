@@ -7,12 +7,14 @@ SIGINT stops the tree in order; a second one leaves it `HURRY_S`; nothing skips 
 
 import contextlib
 import enum
+import errno
 import os
 import platform
 import resource
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -31,7 +33,7 @@ from ..config.loader import Loaded, embedded, load
 from ..config.paths import PathRefused, checked_socket, default_socket, default_state_dir
 from ..config.problems import ConfigInvalid
 from ..config.schema import Config
-from . import logs
+from . import keeper, logs
 from .compose import Configuration, Riskd, group_id, user_ids
 from .endpoint import AnotherDaemon, SocketUnusable, claim
 from .journal import DirectoryUnusable, JournalError, JournalFailed, JournalHeld
@@ -43,6 +45,8 @@ from .tree import Escalated, FailedToStart, describe
 
 HURRY_S = 1.0
 """What a second signal leaves for the rest of the stop: time to end, not to wait."""
+FINISH_S = 5.0
+"""How long the disk may take for the last facts. A disk that is well needs milliseconds."""
 FAILED_S = 1.0
 """How long a riskd whose journal has failed goes on to say so, before it ends."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -269,8 +273,22 @@ class Daemon:
                     self._ready()
                 self._is_up = False
                 self._nursery.cancel_scope.cancel()
-        riskd.record(DaemonStopped(reason=self._stop_reason or "ended by itself"))
+            riskd.record(DaemonStopped(reason=self._stop_reason or "ended by itself"))
+            await self._finish()
         self._log("info", "riskd.stopped")
+
+    async def _finish(self) -> None:
+        """The last facts go to the disk as all others do: one that hangs doesn't hold the end."""
+        ledger, journal = self.riskd.ledger, self.riskd.ledger.journal
+        if journal.failure is not None or journal.is_safe:
+            return
+        sync = journal.sync()
+        with trio.move_on_after(FINISH_S), contextlib.suppress(JournalFailed):
+            await self.riskd.syncs.run(partial(keeper.timed, journal, sync))
+            journal.synced(sync)
+        if not journal.is_safe:
+            late = TimeoutError(errno.ETIMEDOUT, f"the disk did not answer within {FINISH_S:g} s")
+            ledger.failed(journal.fail("the last facts could not be synced", late))
 
     def _record_start(self) -> None:
         """Raises JournalFailed: a start that can't be written down is none."""

@@ -119,7 +119,7 @@ class Keeper:
         sync = journal.sync()
         self._sync_began_s = trio.current_time()
         try:
-            took_s = await self._syncs.run(partial(_timed, journal, sync))
+            took_s = await self._syncs.run(partial(timed, journal, sync))
         except JournalFailed as failure:
             self._ledger.failed(failure)
             return
@@ -271,7 +271,7 @@ def _written_at(payload: bytes) -> datetime:
     return msgspec.json.decode(payload, type=Recorded).at
 
 
-def _timed(journal: Journal, sync: Sync) -> float:
+def timed(journal: Journal, sync: Sync) -> float:
     """Run it, off the loop, and say how long it took."""
     if journal.failure is not None:
         # The trip before this one failed when nobody waited for it any more. The same descriptor

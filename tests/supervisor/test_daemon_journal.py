@@ -295,3 +295,32 @@ def test_a_riskd_whose_lock_was_deleted_still_is_the_only_one(start: Start, plac
     (place / "state" / "lock").unlink()
     second = start("--socket", str(place / "second.sock"))
     assert second.end() == 75
+
+
+HANGING = """
+import os, threading
+from pathlib import Path
+from riskd.supervisor import daemon
+from riskd.supervisor.cli import main
+
+sync = os.fdatasync
+
+def hanging(descriptor):
+    if Path(HANG).exists():
+        threading.Event().wait()
+    sync(descriptor)
+
+os.fdatasync = hanging
+daemon.FINISH_S = 0.5
+main()
+"""
+
+
+def test_a_disk_that_hangs_holds_no_stop_and_is_told(start: Start, place: Path) -> None:
+    hang = place / "hang"
+    daemon = start(program=HANGING.replace("HANG)", f"{str(hang)!r})")).wait_ready()
+    daemon.until(lambda: daemon.status()["journal"]["unsafe"] == 0)
+    hang.touch()
+    daemon.signal(signal.SIGTERM)
+    assert daemon.end() == 74
+    assert "the last facts could not be synced: the disk did not answer" in daemon.logged()
