@@ -4,7 +4,9 @@ A journal is a directory of *segments*, each named for the number (LSN) of its f
 decimal digits and ".log". LSNs count from 1 without a gap. All numbers are little-endian.
 
 A segment is a header, then frames, then zeros up to the end of the file: the place of frames to
-come. One that is full is cut behind its last frame. It holds facts of one boot of the machine.
+come. One that has a successor is *sealed*: the eight bytes 5e a1 5e a1 5e a1 5e a1 stand behind its
+last frame, and it is cut behind them. So a last segment that is sealed is not the last: one is
+missing. A segment holds facts of one boot of the machine.
 
     header, 96 bytes
      0   8  magic       b"riskdjnl"
@@ -35,8 +37,8 @@ Each frame can be checked by itself, so that what follows damage can be told fro
 names the one before, so that frames of another history don't fit; and each segment carries the
 SHA-256 of the one before, so that a rewrite of the past changes every head after it.
 
-Eight zero bytes where a frame would begin end the log, when nothing but zeros follows. Everything
-else that is no frame is damage, and `recovery` says what is done about it.
+Eight zero bytes where a frame would begin end the log, when nothing but zeros follows; so does the
+seal. Everything else that is no frame is damage, and `recovery` says what is done about it.
 """
 
 import enum
@@ -56,6 +58,7 @@ PAYLOAD_BYTES_MAX = 1_048_576
 UNSAFE_MAX = 2**16 - 1
 COMMIT_FACTS_MAX = 2**16
 NO_CHAIN = bytes(32)
+SEAL = bytes.fromhex("5ea15ea15ea15ea1")
 
 _HEADER = struct.Struct("<8sIIQQ32s16s16x")
 _BODY = struct.Struct("<IQIHH")
@@ -173,6 +176,7 @@ class Frames:
     checksum: int
     reached: int = attrs.field(default=0, init=False)
     fault: FrameFault | None = attrs.field(default=None, init=False)
+    is_sealed: bool = attrs.field(default=False, init=False)
 
     @classmethod
     def of(cls, header: Header, data: bytes) -> "Frames":
@@ -217,6 +221,9 @@ class Frames:
     def _fault(self, start: int, last: int) -> FrameFault | None:
         """Why the walk ended there. The same conditions, told apart."""
         data = self.data
+        if data[start:] == SEAL:
+            self.is_sealed = True
+            return None
         if not data[start : start + 8].strip(b"\0"):
             return FrameFault.ZEROS if data[start:].strip(b"\0") else None
         if start + FRAME_BYTES > len(data):

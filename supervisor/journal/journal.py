@@ -30,6 +30,7 @@ from .format import (
     HEADER_BYTES,
     NO_CHAIN,
     PAYLOAD_BYTES_MAX,
+    SEAL,
     Header,
     debris,
     encode_frame,
@@ -54,13 +55,17 @@ class Sync:
 
     def run(self) -> None:
         """Raises OSError: then nothing is known of what is on the disk."""
-        for file, end in self.sealed:
-            file.resize(end)
+        for file, _ in self.sealed:
             file.sync()
         self.file.sync()
         if self._directory is not None:
             disk, path = self._directory
             disk.sync_directory(path)
+        for file, end in self.sealed:
+            # Only now: a seal says that a successor is on the disk.
+            file.write(end, SEAL)
+            file.resize(end + len(SEAL))
+            file.sync()
         _see(self.file)
 
 

@@ -30,6 +30,7 @@ from .files import (
 )
 from .format import (
     HEADER_BYTES,
+    SEAL,
     VERSION,
     Debris,
     Frames,
@@ -164,6 +165,7 @@ class Survey:
         if index + 1 == len(self.segments):
             return None
         segment, following = self.segments[index : index + 2]
+        data = data.removesuffix(SEAL)
         last, chain = following.first - 1, following.header
         if last >= begin or not isinstance(chain, Header):
             return None
@@ -245,8 +247,19 @@ class Survey:
         """Is this where the journal ends? Raises JournalDamaged when it may not be."""
         segment, data, missing = self.segments[index], frames.data, frames.lsn + 1
         following = self.segments[index + 1 :]
-        if frames.fault is None and following and following[0].first == missing:
-            return False
+        if following and following[0].first == missing:
+            # What a power cut left of a seal is none, and the successor proves what it should.
+            rest = data[frames.reached :].rstrip(b"\0")
+            if frames.fault is None or SEAL.startswith(rest):
+                return False
+        if frames.is_sealed and not following:
+            raise JournalDamaged(
+                self.directory / segment_name(missing),
+                f"this segment is missing: {segment.path.name} is sealed, and so not the last",
+                REMEDY,
+                offset=0,
+                lsn=missing,
+            )
         behind = [*debris(data, frames.reached), *self._debris_behind(index)]
         judgement = judge_frame(frames.fault, missing, behind, rebooted=self._rebooted(index))
         if following and judgement in (Judgement.END, Judgement.TORN):

@@ -13,7 +13,7 @@ import attrs
 from ...actors.ports import Disk
 from .errors import JournalDamaged
 from .files import evidence_path, read_whole, write_beside
-from .format import HEADER_BYTES
+from .format import HEADER_BYTES, SEAL
 from .opening import Repair, Survey
 from .recovery import Judgement
 from .snapshots import snapshot_name
@@ -37,6 +37,9 @@ def repair(survey: Survey) -> Repair | None:
     evidence = [move_aside(disk, path) for path in (*newer, *behind)]
     if cut.offset:
         evidence.append(_cut(disk, cut.path, cut.offset))
+    kept = [segment for segment in survey.segments if segment.path not in behind]
+    if kept and not kept[-1].is_archived:
+        _unseal(disk, kept[-1].path)
     disk.sync_directory(survey.directory)
     return attrs.evolve(cut, evidence=tuple(sorted(path.name for path in evidence)))
 
@@ -61,6 +64,19 @@ def move_aside(disk: Disk, path: Path) -> Path:
     evidence = evidence_path(disk, path)
     disk.rename(path, evidence)
     return evidence
+
+
+def _unseal(disk: Disk, path: Path) -> None:
+    """It is the last one now."""
+    file = disk.open(path, writable=True)
+    try:
+        end = file.size() - len(SEAL)
+        if file.read(end, len(SEAL)) == SEAL:
+            file.resize(end)
+            file.sync()
+    finally:
+        with contextlib.suppress(OSError):
+            file.close()
 
 
 def _cut(disk: Disk, path: Path, offset: int) -> Path:

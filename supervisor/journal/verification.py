@@ -23,6 +23,8 @@ RESTORE = "restore it from a copy, or give up what is from there on with `riskct
 REPAIRED = "riskd cuts it off at its next start, and keeps it beside the journal"
 DISTRUST = "facts were changed or replaced since it was noted: compare with a copy"
 _CHECKSUM_BYTES = 4
+LOOKS_MAX = 100
+"""At the end of a journal that is being written. A writer that stays ahead so long is alive."""
 
 
 @attrs.frozen
@@ -171,20 +173,29 @@ class _Verification:
     def _frames(self, walk: Walk, header: Header, *, is_newest: bool) -> _Before | None:
         digest = hashlib.sha256(header.encode())
         self._note(header.first - 1, digest)
-        for is_second_look in (False, True):
+        what, seen = "", 0
+        for _ in range(LOOKS_MAX):
             while True:
                 frames, facts = walk.piece()
                 if not facts:
                     break
                 self._take(frames, facts, digest)
             self.found.head = Head(walk.lsn, digest.hexdigest())
-            if walk.is_archived or frames.fault is None or not is_newest or is_second_look:
+            what = _what_follows(walk, frames)
+            # A riskd that writes may have gone on since the end was reached. What is damage stays.
+            if not what or walk.is_archived or not is_newest or walk.lsn == seen:
                 break
-        what = _what_follows(walk, frames)
+            what, seen = "", walk.lsn
         if what:
             self._problem(walk.path, walk.offset, walk.lsn + 1, what)
             return None
+        if is_newest and frames.is_sealed and not self._is_followed(walk.lsn + 1):
+            path = self.directory / segment_name(walk.lsn + 1)
+            self._problem(path, 0, walk.lsn + 1, "it is missing: the one before it is sealed")
         return _Before(walk.first, walk.lsn, digest.digest())
+
+    def _is_followed(self, lsn: int) -> bool:
+        return lsn in kept_segments(self.disk, self.directory)
 
     def _take(
         self, frames: Frames, facts: list[tuple[int, memoryview]], digest: "hashlib._Hash"
@@ -247,6 +258,8 @@ class _Verification:
 
 def _what_follows(walk: Walk, frames: Frames) -> str:
     """What lies behind the last commit of a segment; empty when that is nothing but zeros."""
+    if frames.is_sealed:
+        return ""
     has_frames = has_bytes = False
     for data in walk.rest(frames.reached):
         has_bytes = has_bytes or bool(data.strip(b"\0"))

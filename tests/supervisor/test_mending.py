@@ -165,6 +165,18 @@ def test_a_missing_segment_is_given_up_with_all_behind_it(tmp_path: Path) -> Non
         assert ledger.lsn == int(gone.stem)
 
 
+def test_a_missing_last_segment_can_be_given_up(tmp_path: Path) -> None:
+    keep_facts(tmp_path, 60)
+    gone = segments(tmp_path)[-1]
+    gone.unlink()
+    plan = look(DISK, tmp_path, CLOCK, [SupervisionHistory()])
+    assert plan is not None
+    assert (plan.damage.path.name, plan.damage.lsn) == (gone.name, int(gone.stem))
+    mended(tmp_path, plan.damage.lsn)
+    with opened(tmp_path) as (ledger, _):
+        assert ledger.lsn == int(gone.stem), "and the fact of the repair has its place"
+
+
 def test_what_could_not_start_afterwards_is_not_mended(tmp_path: Path) -> None:
     """The first segment is gone, and the only snapshot is from behind the damage."""
     keep_facts(tmp_path, 90, snapshot_at=89)

@@ -19,6 +19,7 @@ from riskd.supervisor.journal.format import (
     COMMIT_FACTS_MAX,
     HEADER_BYTES,
     PAYLOAD_BYTES_MAX,
+    SEAL,
     framed_bytes,
 )
 from riskd.supervisor.journal.journal import RESERVE_BYTES
@@ -190,14 +191,14 @@ def test_a_sync_makes_safe_what_was_written_when_it_was_asked_for(disk: Simulate
     assert (journal.safe_lsn, journal.is_safe) == (3, True)
 
 
-def test_a_sync_cuts_full_segments_behind_their_last_frame(disk: SimulatedDisk) -> None:
+def test_a_sync_seals_full_segments_and_cuts_them_behind_the_seal(disk: SimulatedDisk) -> None:
     journal = start(disk)
     for _ in range(9):
         journal.append([FACT])
     one, two, three = segments(disk)
     assert [size(disk, name) for name in (one, two, three)] == [SMALL] * 3
     safe(journal)
-    used = HEADER_BYTES + 4 * framed_bytes(len(FACT))
+    used = HEADER_BYTES + 4 * framed_bytes(len(FACT)) + len(SEAL)
     assert [size(disk, name) for name in (one, two, three)] == [used, used, SMALL]
     assert written(disk) == [FACT] * 9
 

@@ -31,6 +31,7 @@ from riskd.supervisor.journal import (
 from riskd.supervisor.journal.archive import put_away
 from riskd.supervisor.journal.format import (
     HEADER_BYTES,
+    SEAL,
     encode_frame,
     framed_bytes,
 )
@@ -324,9 +325,21 @@ def test_a_missing_segment_is_refused_by_its_name(home: Path, journal: Path) -> 
     assert f"the facts before {two_first} are gone and fact 1 is needed" in said
 
 
+def test_a_missing_last_segment_is_known_from_the_seal_of_the_one_before(
+    home: Path, journal: Path
+) -> None:
+    write(home, 14)
+    *_, before, last = segments(journal)
+    last.unlink()
+    said = damage(home, last, 0, int(last.stem))
+    assert f"this segment is missing: {before.name} is sealed, and so not the last" in said
+
+
 def test_missing_last_segments_are_known_from_a_snapshot(home: Path, journal: Path) -> None:
     write(home, 14, 14)
-    segments(journal)[-1].unlink()
+    *_, before, last = segments(journal)
+    last.unlink()
+    before.write_bytes(before.read_bytes().removesuffix(SEAL))
     said = str(refusal(home))
     assert "the log ends here, and there is a snapshot of fact 14; look at it with" in said
 
@@ -347,7 +360,7 @@ def test_a_segment_under_another_name_is_refused(home: Path, journal: Path) -> N
     write(home, 6)
     one, two = segments(journal)
     two.rename(journal / f"{9:020}.log")
-    damage(home, one, len(one.read_bytes()), int(two.stem))
+    damage(home, one, len(one.read_bytes()) - len(SEAL), int(two.stem))
     (journal / f"{9:020}.log").unlink()
     one.rename(journal / f"{0:020}.log")
     assert "begins with fact 1; give it its name back" in damage(

@@ -2,11 +2,13 @@
 
 import gzip
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from riskd.adapters.disk import SystemDisk
+from riskd.supervisor.journal import verification
 from riskd.supervisor.journal.errors import JournalError
 from riskd.supervisor.journal.files import ARCHIVE, archived_name, segment_firsts, segment_name
 from riskd.supervisor.journal.format import HEADER_BYTES
@@ -192,3 +194,32 @@ def test_snapshots_are_checked_against_the_facts(tmp_path: Path) -> None:
         7: "it is of another history",
         3: "it is cut off",
     }
+
+
+def test_a_missing_last_segment_is_named(tmp_path: Path) -> None:
+    grow(tmp_path, 40)
+    gone = live(tmp_path)[-1]
+    (tmp_path / segment_name(gone)).unlink()
+    (problem,) = verified(tmp_path).problems
+    assert (problem.path.name, problem.lsn) == (segment_name(gone), gone)
+    assert "it is missing" in problem.what
+
+
+def test_what_is_written_meanwhile_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the end of the walk and the look behind it."""
+    journal = opened(tmp_path)
+    journal.append([b"a fact"])
+    look, left = verification._what_follows, [3]
+
+    def writing(walk: Any, frames: Any) -> str:
+        if left[0]:
+            left[0] -= 1
+            journal.append([b"meanwhile"])
+        return look(walk, frames)
+
+    monkeypatch.setattr(verification, "_what_follows", writing)
+    found = verify(DISK, tmp_path, BOOT)
+    journal.close()
+    assert (found.problems, found.facts) == ([], 4)
