@@ -381,14 +381,21 @@ class Cursor:
             source.close()
             raise
         if isinstance(header, HeaderFault):
-            # A power cut took it before anything in it was safe. riskd repairs that at its start.
-            source.close()
-            if self._is_newest(first):
-                return False
-            what = f"its header {header.value}, and other segments follow it"
+            try:
+                if self._is_torn_roll(path, source, first):
+                    return False
+            finally:
+                source.close()
+            what = f"its header {header.value}"
             raise JournalDamaged(path, what, VERIFY, offset=0, lsn=first)
         self._walk = Walk.begin(path, source, header)
         return True
 
-    def _is_newest(self, first: int) -> bool:
-        return kept_segments(self.disk, self.directory)[-1] == first
+    def _is_torn_roll(self, path: Path, source: Source, first: int) -> bool:
+        """Did a power cut take the header before anything behind it was there? A start repairs
+        that, and writes the next facts there. The first header of all is safe before its name."""
+        firsts = kept_segments(self.disk, self.directory)
+        if len(firsts) < 2 or firsts[-1] != first or isinstance(source, Unpacked):
+            return False
+        walk = Walk(path, source, first, HEADER_BYTES, first - 1, 0)
+        return not any(data.strip(b"\0") for data in walk.rest(0))

@@ -210,6 +210,21 @@ def test_damage_is_told_after_all_that_is_before_it(state: Path) -> None:
         assert "riskctl journal verify" in refusal(said)
 
 
+@pytest.mark.parametrize("command", ["dump", "stats", "export"])
+def test_a_damaged_header_of_the_only_segment_does_not_pass_for_the_end(
+    tmp_path: Path, command: str
+) -> None:
+    (segment,) = live(state := history(tmp_path, ROOM + 50_000, 3))
+    data = bytearray(segment.read_bytes())
+    data[40] ^= 1
+    segment.write_bytes(data)
+    file = tmp_path / "facts.csv"
+    said = run(command, *[file] * (command == "export"), "--dir", state)
+    assert f"{segment}: at byte 0, fact 1: its header fails its checksum" in refusal(said)
+    assert "riskctl journal verify" in refusal(said)
+    assert not file.exists()
+
+
 def test_a_hole_in_the_last_segment_does_not_pass_for_the_end(tmp_path: Path) -> None:
     last = live(state := history(tmp_path, ROOM + 5_000_000, 500))[-1]
     data = last.read_bytes()

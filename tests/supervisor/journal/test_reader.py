@@ -357,12 +357,49 @@ def test_an_archived_segment_that_is_cut_is_damage(tmp_path: Path) -> None:
 def test_the_last_header_may_be_missing_and_no_other(tmp_path: Path) -> None:
     past(tmp_path, 20)
     *_, before, newest = live(tmp_path)
-    (tmp_path / segment_name(newest)).write_bytes(bytes(1_000))
-    with Cursor(DISK, tmp_path, 0) as cursor:
-        assert [lsn for lsn, _ in everything(cursor)] == list(range(1, newest))
+    for left in (b"", bytes(1_000), b"riskdjnl" + bytes(992)):
+        (tmp_path / segment_name(newest)).write_bytes(left)
+        with Cursor(DISK, tmp_path, 0) as cursor:
+            assert [lsn for lsn, _ in everything(cursor)] == list(range(1, newest))
     (tmp_path / segment_name(before)).write_bytes(bytes(1_000))
     with Cursor(DISK, tmp_path, 0) as cursor, pytest.raises(JournalDamaged, match="not there"):
         everything(cursor)
+
+
+@pytest.mark.parametrize("count", [3, 20])
+@pytest.mark.parametrize("bit", [12 * 8, 40 * 8 + 3, 95 * 8])
+def test_the_last_header_is_damaged_when_anything_lies_behind_it(
+    tmp_path: Path, count: int, bit: int
+) -> None:
+    past(tmp_path, count)
+    newest = live(tmp_path)[-1]
+    segment = tmp_path / segment_name(newest)
+    data = bytearray(segment.read_bytes())
+    data[bit // 8] ^= 1 << bit % 8
+    segment.write_bytes(data)
+    with Cursor(DISK, tmp_path, 0) as cursor:
+        if newest > 1:
+            assert len(cursor.read(100_000)) == newest - 1
+        for _ in range(2):
+            with pytest.raises(JournalDamaged, match="journal verify") as caught:
+                cursor.read(1_000)
+            found = caught.value
+            assert (found.path, found.offset, found.lsn) == (segment, 0, newest)
+
+
+def test_the_first_header_of_all_is_never_torn(tmp_path: Path) -> None:
+    past(tmp_path, 1)
+    (tmp_path / segment_name(1)).write_bytes(bytes(1_000))
+    with Cursor(DISK, tmp_path, 0) as cursor, pytest.raises(JournalDamaged, match="at byte 0"):
+        cursor.read(1_000)
+
+
+def test_an_archived_header_is_never_torn(tmp_path: Path) -> None:
+    past(tmp_path, 20)
+    newest = live(tmp_path)[-1]
+    archive(tmp_path, newest).write_bytes(gzip.compress(bytes(1_000)))
+    with Cursor(DISK, tmp_path, newest - 1) as cursor, pytest.raises(JournalDamaged):
+        cursor.read(1_000)
 
 
 def test_another_version_is_named_with_its_own(tmp_path: Path) -> None:
