@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-_PATH = click.Path(path_type=Path)
+_PATH = click.Path(path_type=Path, readable=False)
 """Not checked here: whoever uses it says what is wrong with it, with a remedy and a status."""
 
 

@@ -1,6 +1,8 @@
-"""What holds for every test: how hypothesis searches, and that on CI no test is skipped."""
+"""What holds for every test: how hypothesis searches, that on CI no test is skipped, and how root
+is refused what other users are."""
 
 import os
+from collections.abc import Callable
 
 import pytest
 from hypothesis import settings
@@ -42,3 +44,18 @@ class NoSkips:
 def pytest_configure(config: pytest.Config) -> None:
     if ON_CI:
         config.pluginmanager.register(NoSkips(), "no-skips")
+
+
+@pytest.fixture
+def unprivileged() -> Callable[[str], str]:
+    """The program that runs a module so that file permissions hold for it, also as root."""
+    return _UNPRIVILEGED.format
+
+
+_UNPRIVILEGED = """
+import ctypes, os, sys
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
+for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
+    ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, capability, 0, 0, 0)  # who is not root has neither
+os.execv(sys.executable, [sys.executable, "-P", "-m", "{}", *sys.argv[1:]])
+"""

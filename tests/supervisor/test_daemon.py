@@ -209,6 +209,30 @@ def test_a_state_directory_that_is_a_file_is_one_clear_line(start: Start, place:
     assert str(place / "state") in daemon.logged()
 
 
+@pytest.mark.parametrize(
+    ("option", "status", "remedy"),
+    [("--state-dir", 73, "--state-dir"), ("--socket", 73, "--socket"), ("--config", 78, "name")],
+)
+@pytest.mark.parametrize("is_file", [False, True])
+def test_a_place_without_permission_is_one_line_with_a_remedy(
+    start: Start,
+    place: Path,
+    unprivileged: Callable[[str], str],
+    option: str,
+    status: int,
+    remedy: str,
+    is_file: bool,
+) -> None:
+    given = place / "given"
+    given.touch() if is_file else given.mkdir()
+    given.chmod(0)
+    daemon = start(option, str(given), program=unprivileged("riskd"))
+    assert daemon.end() == status
+    (line,) = daemon.logged().splitlines()
+    assert line.startswith(f"riskd: {given}")
+    assert remedy in line
+
+
 def test_a_valid_reload_is_taken_and_an_invalid_one_changes_nothing(
     start: Start, place: Path
 ) -> None:

@@ -8,6 +8,7 @@ import pty
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -263,6 +264,41 @@ def test_a_place_without_a_journal_is_refused(tmp_path: Path) -> None:
         assert said.startswith(f"{file}: Not a directory")
         assert "--dir" in said
     assert sorted(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["dump", "--dir", "{}"],
+        ["stats", "--dir", "{}"],
+        ["verify", "--dir", "{}"],
+        ["repair", "--dir", "{}"],
+        ["dump", "{}"],
+        ["export", "{}", "--format", "csv"],
+        ["export", "{}/facts.csv"],
+        ["export", "{}/facts.csv", "--force"],
+    ],
+)
+def test_a_place_without_permission_is_one_line(
+    state: Path, tmp_path: Path, unprivileged: Callable[[str], str], words: list[str]
+) -> None:
+    given = tmp_path / "given"
+    given.mkdir()
+    given.chmod(0)
+    program = unprivileged("riskd.tools.riskctl")
+    named = [word.format(given) for word in words]
+    state.rename(tmp_path / "riskd")
+    said = subprocess.run(
+        [sys.executable, "-P", "-c", program, "journal", *named],
+        env={**os.environ, "XDG_STATE_HOME": str(state.parent)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 1
+    (line,) = said.stderr.splitlines()
+    assert line.startswith(f"riskctl: {given}")
+    assert "; " in line
 
 
 def test_facts_that_are_no_longer_kept_are_refused_with_the_oldest(state: Path) -> None:

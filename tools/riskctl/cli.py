@@ -31,7 +31,7 @@ from ...actors.messages import (
 )
 from . import show, talk
 from .journal import journal
-from .options import everywhere
+from .options import PATH, everywhere
 from .page import Line, Unprinted, clean
 from .talk import Failure, ask, emit, emit_json, settings
 
@@ -179,11 +179,8 @@ def config() -> None:
     """Check, show and reload the configuration."""
 
 
-_FILE = click.Path(path_type=Path)
-
-
 @config.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=PATH)
 @everywhere
 def check(file: Path) -> None:
     """Is FILE a valid configuration? Names every problem at once. Needs no riskd."""
@@ -195,7 +192,7 @@ def check(file: Path) -> None:
 
 
 @config.command(name="show")
-@click.option("--file", type=_FILE, help="Show this file's instead; needs no riskd.")
+@click.option("--file", type=PATH, help="Show this file's instead; needs no riskd.")
 @everywhere
 def show_config(file: Path | None) -> None:
     """The configuration in force, all defaults filled in and secrets masked."""

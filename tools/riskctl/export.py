@@ -42,21 +42,25 @@ def form_of(file: Path, given: str | None) -> str:
 def export(asked: Asked, file: Path, form: str, *, force: bool) -> None:
     """Write what was asked for, and say how much it was."""
     directory = place(asked.directory)
-    if file.is_dir() or (file.exists() and not force):
-        what = "is a directory" if file.is_dir() else "is there already"
-        raise Failure(
-            REFUSED, "exists", f"{file}: {what}; name another, or replace it with --force"
-        )
     beside = file.with_name(f".{file.name}.{os.getpid()}.new")
     with page.progress("exporting", lambda: newest_lsn(SystemDisk(), directory)) as advance:
         counted = _Counted(batches(asked, directory), advance)
         with _writing(file, beside):
+            _expect_free(file, force=force)
             _WRITERS[form](beside, iter(counted))
             with beside.open("rb") as written:
                 os.fsync(written.fileno())
             beside.replace(file)
     document = {"file": str(file), "format": form, "facts": counted.facts}
     emit(document, [Line(f"{file}: {counted.facts:,} facts as {form}")])
+
+
+def _expect_free(file: Path, *, force: bool) -> None:
+    if file.is_dir() or (file.exists() and not force):
+        what = "is a directory" if file.is_dir() else "is there already"
+        raise Failure(
+            REFUSED, "exists", f"{file}: {what}; name another, or replace it with --force"
+        )
 
 
 class _Counted:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .options import everywhere
+from .options import PATH, everywhere
 
 if TYPE_CHECKING:
     from .history import Asked
@@ -67,11 +67,10 @@ def _head(_: click.Context, __: click.Parameter, value: str | None) -> tuple[int
 _DIRECTORY = click.option(
     "--dir",
     "directory",
-    type=click.Path(path_type=Path),
+    type=PATH,
     metavar="PATH",
     help="The state directory, or the journal in it.  [default: this user's state directory]",
 )
-_FILE = click.Path(path_type=Path)
 _LSN = click.IntRange(1, LSN_MAX)
 
 
@@ -127,7 +126,7 @@ def journal() -> None:
 
 
 @journal.command()
-@click.argument("file", type=_FILE, required=False)
+@click.argument("file", type=PATH, required=False)
 @choosing
 @everywhere
 def dump(file: Path | None, **options: Any) -> None:
@@ -154,7 +153,7 @@ def stats(**options: Any) -> None:
 
 
 @journal.command()
-@click.argument("file", type=_FILE)
+@click.argument("file", type=PATH)
 @click.option(
     "--format",
     "form",

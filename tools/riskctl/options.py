@@ -11,6 +11,9 @@ from .talk import settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+PATH = click.Path(path_type=Path, readable=False)
+"""Not checked here: whoever uses it says what is wrong with it, in one line."""
+
 
 def _keep(_: click.Context, option: click.Parameter, value: object) -> None:
     if value is not None:
@@ -38,7 +41,7 @@ def everywhere(command: F) -> F:
         ),
         click.option(
             "--socket",
-            type=click.Path(path_type=Path),
+            type=PATH,
             help="Where riskd listens.  [default: $RISKD_SOCKET, else this user's own place]",
             expose_value=False,
             callback=_keep,
