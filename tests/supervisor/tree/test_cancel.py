@@ -7,7 +7,7 @@ import pytest
 import trio
 import trio.lowlevel
 import trio.testing
-from riskd.supervisor.tree import ChildSpec, Escalated, FailedToStart, Ports, Supervisor
+from riskd.supervisor.tree import Backoff, ChildSpec, Escalated, FailedToStart, Ports, Supervisor
 from riskd.supervisor.tree.shell import _revoke_shields
 from riskd.tools.seeded import seeded_schedule
 
@@ -546,19 +546,42 @@ async def test_a_call_that_a_fault_interrupts_is_answered(scene, autojump_clock)
 # --- what is private to Trio ----------------------------------------------------------------------
 
 
-async def test_trio_still_tells_of_another_task_that_its_scope_is_cancelled():
+async def test_trio_still_tells_everybody_that_a_scope_is_cancelled_from_outside():
     async def wait(*, task_status):
-        task_status.started(trio.lowlevel.current_task())
-        with trio.CancelScope(shield=True):
-            await trio.lowlevel.checkpoint()
-        await trio.sleep_forever()
+        with trio.CancelScope() as scope:
+            task_status.started(scope)
+            with trio.CancelScope(shield=True, deadline=-math.inf):
+                await trio.sleep_forever()
+            await trio.sleep_forever()
 
     async with trio.open_nursery() as nursery:
-        task = await nursery.start(wait)
+        scope = await nursery.start(wait)
         await trio.testing.wait_all_tasks_blocked()
-        assert task._cancel_status.effectively_cancelled is False
+        assert scope._cancel_status.effectively_cancelled is False
         nursery.cancel_scope.cancel()
-        assert task._cancel_status.effectively_cancelled is True
+        assert scope._cancel_status.effectively_cancelled is True
+    assert scope._cancel_status is None
+
+
+async def test_a_deadline_of_the_supervisor_above_is_no_stop(any_order, scene, autojump_clock):
+    """The inner supervisor hears of a crash in the very turn in which the outer one is woken."""
+
+    async def crashes(ctx, *, task_status):
+        task_status.started()
+        if ctx.incarnation == 1:
+            await trio.sleep(1.5)
+            autojump_clock.jump(0.5)
+            raise Oops
+        await trio.sleep_forever()
+
+    inner = Supervisor([ChildSpec("a", crashes)], intensity=9)
+    beside = scene.crashing("b", Oops(), backoff=Backoff(first=1.0, jitter=0.0))
+    nested = ChildSpec("inner", inner.run, kind="supervisor")
+    supervisor = scene.supervisor(nested, beside, intensity=9)
+    with trio.move_on_after(2.5):
+        await supervisor.run()
+    assert "child_restarted a" in scene.facts
+    assert supervisor.count_children().active == 0
 
 
 async def test_trio_still_keeps_its_scopes_in_the_tree_that_shields_are_revoked_through():

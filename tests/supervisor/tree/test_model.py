@@ -97,8 +97,8 @@ class World(RuleBasedStateMachine):
                 self.learn(action.fact)
             if isinstance(action, words.Note) and (before.outcome is not None or before.closing):
                 told = type(action.fact)
-                by_call = (ChildHeld, ChildReleased, ChildRestarted) if before.closing else ()
-                allowed = (ChildEnded, ChildStuck, *by_call)
+                by_call = (ChildHeld, ChildReleased) if before.closing else ()
+                allowed = (ChildEnded, ChildStuck, ChildRestarted, *by_call)
                 assert told in allowed, "what ends while stopping costs nothing"
 
     def learn(self, fact):
