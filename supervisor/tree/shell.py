@@ -69,6 +69,10 @@ from .state import (
 STACK_LINES_MAX = 200
 """Of a stuck child. Beyond it the rest is left out: the way in is what tells."""
 
+REPORT_TURNS_MAX = 8
+"""Of the loop, after a nested supervisor's deadline. Its report climbs one level in each turn, and
+deeper trees than this nobody builds."""
+
 _FAULTS: dict[str, type[Exception]] = {
     fault.__name__: fault for fault in (StartTimeout, NeverStarted, Killed)
 }
@@ -243,6 +247,7 @@ class Run:
         self._latched: float | None = None
         self._interrupt: BaseException | None = None
         self._outcome: Outcome | None = None
+        self._turns_given = 0
         self._nursery: trio.Nursery | None = None
         self._scope = trio.CancelScope()
         self._ready: Callable[[], None] = lambda: None
@@ -313,11 +318,28 @@ class Run:
 
         The Tick goes last: when something has blocked the loop, a child that has reported meanwhile
         is not overdue. And it goes in any case, for a queue that never gets empty stops no clock.
+
+        A nested supervisor has to hear its own children before it can report. If it is due, it gets
+        some turns for that, and what comes meanwhile is heard.
         """
         with trio.move_on_at(next_deadline(self.state)):
-            return [await self._receiver.receive()]
+            event = await self._receiver.receive()
+            self._turns_given = 0
+            return [event]
+        waits = self._turns_given < REPORT_TURNS_MAX and self._is_nested_due()
+        self._turns_given = self._turns_given + 1 if waits else 0
+        if waits:
+            await trio.lowlevel.checkpoint()
         queued = self._receiver.statistics().current_buffer_used
-        return [*(self._receiver.receive_nowait() for _ in range(queued)), Tick()]
+        events = [self._receiver.receive_nowait() for _ in range(queued)]
+        return events if waits else [*events, Tick()]
+
+    def _is_nested_due(self) -> bool:
+        now = trio.current_time()
+        return any(
+            child.spec.kind == "supervisor" and child.deadline is not None and child.deadline <= now
+            for child in self.state.children.values()
+        )
 
     def _hear(self, event: Event) -> None:
         # Before anything else: what was queued earlier can't start a child any more. A cancel from

@@ -15,6 +15,7 @@ from riskd.supervisor.tree import (
     StartTimeout,
     Supervisor,
 )
+from riskd.tools.seeded import seeded_schedule
 
 
 class Oops(Exception):
@@ -89,6 +90,46 @@ async def test_who_has_reported_while_the_loop_was_blocked_is_not_overdue(
     await trio.testing.wait_all_tasks_blocked()
     assert sorted(scene.heard()) == ["a ok", "b ok", "c failed"]
     supervisor.shutdown()
+
+
+@pytest.fixture(params=range(12))
+def any_order(request):
+    """Runs the test under several orders of the tasks that can run in the same turn."""
+    with seeded_schedule(request.param):
+        yield
+
+
+@pytest.mark.parametrize("levels", [2, 3, 6])
+async def test_a_report_from_far_below_is_not_overdue_either_when_the_loop_was_blocked(
+    any_order, scene, autojump_clock, start, levels
+):
+    async def reports_and_blocks(ctx, *, task_status):
+        await trio.sleep(1)
+        task_status.started()
+        autojump_clock.jump(20.0)
+        await trio.sleep_forever()
+
+    supervisor = scene.supervisor(ChildSpec("a", reports_and_blocks, start_timeout=5.0))
+    for _ in range(levels - 1):
+        spec = ChildSpec("inner", supervisor.run, kind="supervisor", start_timeout=10.0)
+        supervisor = scene.supervisor(spec)
+    await start(supervisor)
+    assert scene.end is None
+    assert supervisor.which_children()[0].state == "running"
+    supervisor.shutdown()
+
+
+async def test_a_nested_supervisor_that_is_overdue_is_so_however_often_it_is_given_a_turn(
+    scene, autojump_clock
+):
+    async def never(ctx, *, task_status):
+        await trio.sleep_forever()
+
+    inner = Supervisor([ChildSpec("a", never, start_timeout=99.0)])
+    spec = ChildSpec("inner", inner.run, kind="supervisor", start_timeout=10.0)
+    with pytest.raises(FailedToStart, match="not started within 10 s"):
+        await scene.supervisor(spec).run()
+    assert trio.current_time() == 10
 
 
 async def test_deadlines_are_kept_when_the_queue_never_gets_empty(
