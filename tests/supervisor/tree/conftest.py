@@ -1,6 +1,6 @@
 """A tree's core on the bench, told events by name; and a scene for its shell, on a real Trio."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -17,6 +17,7 @@ from riskd.supervisor.tree import (
 from riskd.supervisor.tree import state as vocabulary
 from riskd.supervisor.tree.core import decide
 from riskd.supervisor.tree.state import Action, Child, State
+from riskd.tools.seeded import seeded_schedule
 from trio import TASK_STATUS_IGNORED as IGNORED
 
 
@@ -233,6 +234,13 @@ class Scene:
             await supervisor.run(task_status=task_status)
         except (Escalated, FailedToStart, KeyboardInterrupt) as end:
             self.end = end
+
+
+@pytest.fixture(params=range(12))
+def any_order(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Runs the test under several orders of the tasks that can run in the same turn."""
+    with seeded_schedule(request.param):
+        yield
 
 
 @pytest.fixture

@@ -222,6 +222,14 @@ def test_a_wait_lies_between_its_jittered_self_and_the_cap(
     assert whole * (1 - jitter) <= policy.delay(attempt, chance) <= whole
 
 
+@pytest.mark.parametrize(("chance", "wait"), [(0.0, 8.0), (0.25, 7.0), (0.5, 6.0)])
+def test_what_failed_together_does_not_come_back_together(tree, spec, chance, wait):
+    policy = Backoff(first=8.0, jitter=0.5)
+    t = tree(spec("a", backoff=policy)).serve()
+    t.crash("a", chance)
+    assert next_deadline(t.state) == wait
+
+
 def test_a_slowly_growing_wait_reaches_its_cap():
     assert Backoff(first=0.1, factor=1.05, cap=30.0).delay(200, 0.0) == 30.0
 

@@ -9,7 +9,6 @@ import trio.lowlevel
 import trio.testing
 from riskd.supervisor.tree import Backoff, ChildSpec, Escalated, FailedToStart, Ports, Supervisor
 from riskd.supervisor.tree.shell import _revoke_shields
-from riskd.tools.seeded import seeded_schedule
 
 
 class Oops(Exception):
@@ -79,13 +78,6 @@ async def test_an_outer_cancel_reaches_everybody_at_once_and_still_stops_in_reve
         "a cleaned at 9",
     ]
     assert scene.facts == []
-
-
-@pytest.fixture(params=range(12))
-def any_order(request):
-    """Runs the test under several orders of the tasks that can run in the same turn."""
-    with seeded_schedule(request.param):
-        yield
 
 
 def crashing_when_told(scene, go, **fields):
@@ -505,6 +497,22 @@ async def test_a_fault_of_the_supervisor_kills_the_children_and_goes_up(
         await scene.supervisor(*children, ports=broken(scene, port)).run()
     assert raised.group_contains(ZeroDivisionError)
     assert scene.heard() == ["a up", "a down", "c gone at 2"]
+
+
+async def test_after_a_fault_of_the_supervisor_the_dead_are_not_shown_as_running(
+    scene, autojump_clock
+):
+    async def crashes(ctx, *, task_status):
+        task_status.started()
+        await trio.sleep(1)
+        raise Oops
+
+    children = [scene.calm("a"), stubborn(scene, "b", 3), ChildSpec("c", crashes)]
+    supervisor = scene.supervisor(*children, ports=broken(scene, "record"))
+    with pytest.raises(ExceptionGroup):
+        await supervisor.run()
+    assert [info.state for info in supervisor.which_children()] == ["idle"] * 3
+    assert supervisor.count_children().active == 0
 
 
 async def test_a_child_that_outlasts_a_fault_of_its_supervisor_is_reported(scene, autojump_clock):

@@ -198,6 +198,21 @@ def test_a_stop_leaves_every_restart_type_down(tree, spec, error):
 # --- strategies -----------------------------------------------------------------------------------
 
 
+def test_a_start_that_fails_when_a_sibling_is_to_take_it_along_costs_nothing_of_its_own(tree):
+    """The later sibling is still leaving, so that nobody has told this one yet."""
+    t = tree("a", "b", "c", strategy="rest_for_one", intensity=1).serve()
+    t.terminate("b")
+    t.ended("b")
+    t.restart("b")
+    t.terminate("c")
+    t.crash("a")
+    assert t["b"].phase is Phase.STARTING
+    assert t.crash("b") == ["child_ended b"]
+    assert len(t.state.failures) == 1
+    assert t.ended("c") == ["answer 3: ok", "spawn a#2"]
+    assert t.started("a") == ["child_restarted a", "spawn b#3"]
+
+
 @pytest.mark.parametrize("strategy", ["one_for_one", "dynamic"])
 def test_one_for_one_restarts_the_victim_alone(tree, strategy):
     t = tree(*ABC, strategy=strategy).serve()

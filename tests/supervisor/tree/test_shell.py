@@ -15,7 +15,6 @@ from riskd.supervisor.tree import (
     StartTimeout,
     Supervisor,
 )
-from riskd.tools.seeded import seeded_schedule
 
 
 class Oops(Exception):
@@ -90,13 +89,6 @@ async def test_who_has_reported_while_the_loop_was_blocked_is_not_overdue(
     await trio.testing.wait_all_tasks_blocked()
     assert sorted(scene.heard()) == ["a ok", "b ok", "c failed"]
     supervisor.shutdown()
-
-
-@pytest.fixture(params=range(12))
-def any_order(request):
-    """Runs the test under several orders of the tasks that can run in the same turn."""
-    with seeded_schedule(request.param):
-        yield
 
 
 @pytest.mark.parametrize("levels", [2, 3, 6])
