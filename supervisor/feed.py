@@ -5,7 +5,6 @@ memory. Whoever is further behind reads the files, in a thread, so that a cold d
 else waiting. Nothing is held for a follower that doesn't ask.
 """
 
-import threading
 from collections.abc import Sequence
 from functools import partial
 
@@ -16,6 +15,7 @@ from ..actors.ports import FeedLost
 from .journal import JournalError
 from .journal.reader import Cursor, oldest_lsn
 from .ledger import Ledger
+from .lent import Lent
 
 READERS_MAX = 4
 """Threads that read for followers at once. A disk that hangs holds these and no more."""
@@ -48,32 +48,6 @@ class LedgerFeed:
 
     def follow(self, after_lsn: int) -> "LedgerFollower":
         return LedgerFollower(self._ledger, after_lsn, self._limiter)
-
-
-@attrs.define(eq=False)
-class _Look:
-    """One read in a thread. Left behind, it lets go of the file when it is done, or before it
-    begins: whoever comes last closes it."""
-
-    _cursor: Cursor
-    _bytes_max: int
-    _up_to_lsn: int
-    _lock: threading.Lock = attrs.field(factory=threading.Lock, init=False)
-    _is_left: bool = attrs.field(default=False, init=False)
-
-    def read(self) -> list[tuple[int, bytes]]:
-        with self._lock:
-            try:
-                return self._cursor.read(self._bytes_max, up_to_lsn=self._up_to_lsn)
-            finally:
-                if self._is_left:
-                    self._cursor.close()
-
-    def leave(self) -> None:
-        self._is_left = True
-        if self._lock.acquire(blocking=False):
-            self._cursor.close()
-            self._lock.release()
 
 
 @attrs.define(eq=False)
@@ -112,17 +86,18 @@ class LedgerFollower:
         self._cursor = None
         if cursor is None:
             cursor = Cursor(ledger.journal.disk, ledger.journal.directory, self._lsn)
-        look = _Look(cursor, bytes_max, ledger.lsn)
+        lent = Lent(cursor.close)
+        read = partial(cursor.read, bytes_max, up_to_lsn=ledger.lsn)
         try:
             found = await trio.to_thread.run_sync(
-                look.read, abandon_on_cancel=True, limiter=self._limiter
+                lent.use, read, abandon_on_cancel=True, limiter=self._limiter
             )
-        except trio.Cancelled:
-            look.leave()
-            raise
         except (JournalError, OSError) as error:
-            cursor.close()
+            lent.leave()
             raise FeedLost(str(error)) from error
+        except BaseException:
+            lent.leave()
+            raise
         self._cursor = cursor
         if not found:
             raise FeedLost(f"fact {self._lsn + 1} is not in the files of the journal")

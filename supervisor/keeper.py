@@ -27,12 +27,13 @@ import structlog
 import trio
 
 from ..actors.messages import Recorded
-from ..actors.ports import Clock, Disk, Offload
+from ..actors.ports import Clock, Disk, File, Offload
 from .journal import Journal, JournalError, JournalFailed, SnapshotUnusable, Sync
 from .journal.archive import days_before, forget, put_away
 from .journal.reader import Cursor
 from .journal.snapshots import load, save, snapshot_lsns
 from .ledger import Ledger, Projection, restore
+from .lent import Lent
 
 NAME = "ledger"
 IDLE_SYNC_S = 1.0
@@ -175,8 +176,17 @@ class Keeper:
                 self._warn("journal.sync_hangs", SLOW_S, file=path, waiting_s=round(waiting_s, 1))
 
     async def _make_room(self) -> None:
-        if self._journal.wants_next:
-            self._journal.prepared(await self._chores.run(self._journal.prepare))
+        if not self._journal.wants_next:
+            return
+        made = contextlib.ExitStack()
+        lent = Lent(made.close)
+        prepare = partial(_into, made, self._journal.prepare)
+        try:
+            file = await self._chores.run(partial(lent.use, prepare))
+            made.pop_all()
+        finally:
+            lent.leave()
+        self._journal.prepared(file)
 
     async def _make_snapshot(self) -> None:
         ledger = self._ledger
@@ -245,15 +255,19 @@ class Keeper:
         """From the newest snapshot that has it, then fact by fact, until none is missing."""
         reached = await self._chores.run(lambda: self._restored(projection))
         decode = msgspec.json.Decoder(Recorded).decode
-        with Cursor(self._disk, self._directory, reached) as cursor:
+        cursor = Cursor(self._disk, self._directory, reached)
+        lent = Lent(cursor.close)
+        try:
             while reached < self._ledger.lsn:
                 read = partial(cursor.read, BATCH_BYTES, up_to_lsn=self._ledger.lsn)
-                found = await self._chores.run(read)
+                found = await self._chores.run(partial(lent.use, read))
                 if not found:
                     raise JournalError(f"{self._directory}: fact {reached + 1} is not to be found")
                 for lsn, payload in found:
                     projection.apply(decode(payload))
                     reached = lsn
+        finally:
+            lent.leave()
         self._ledger.rebuilt(projection.name)
 
     def _restored(self, projection: Projection) -> int:
@@ -269,6 +283,11 @@ class Keeper:
 
 def _written_at(payload: bytes) -> datetime:
     return msgspec.json.decode(payload, type=Recorded).at
+
+
+def _into(stack: contextlib.ExitStack, make: Callable[[], File]) -> File:
+    """Make a file, which is closed with the rest of the stack."""
+    return stack.enter_context(contextlib.closing(make()))
 
 
 def timed(journal: Journal, sync: Sync) -> float:
