@@ -11,6 +11,7 @@ number of them read beside the writer, in its process or another. What makes tha
   last frame, compressed and deleted, but an open descriptor still reads what was there.
 """
 
+import errno
 import gzip
 import io
 import zlib
@@ -52,6 +53,8 @@ VERIFY = "look at it with `riskctl journal verify`, then restore the journal fro
 _GZIP = b"\x1f\x8b"
 _CUT_SHORT = frozenset({FrameFault.SHORT, FrameFault.UNFINISHED})
 NOT_UNPACKED = (gzip.BadGzipFile, EOFError, zlib.error)
+_NOT_ALLOWED = frozenset({errno.EACCES, errno.EPERM})
+_NO_FILE = frozenset({errno.EINVAL, errno.EISDIR, errno.ENXIO})
 
 
 class TooOld(JournalError):
@@ -134,6 +137,18 @@ def open_source(disk: Disk, path: Path) -> Source:
     except OSError:
         file.close()
         raise
+
+
+def why_unread(error: OSError, remedy: str) -> tuple[str, str]:
+    """What is wrong with a file of the journal, and what to do. `remedy`: when nothing else fits;
+    a copy helps nobody who may not read what is there."""
+    if error.errno in _NOT_ALLOWED:
+        return f"it can't be read: {error.strerror}", "give this user access to it"
+    if error.errno == errno.ELOOP:
+        return "it is a link, and none is followed", "put the file itself in its place"
+    if error.errno in _NO_FILE:
+        return "it is not a file", "put the file itself in its place"
+    return f"it can't be read: {error.strerror or error}", remedy
 
 
 @attrs.define(eq=False)

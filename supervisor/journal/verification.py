@@ -10,18 +10,27 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import attrs
+import msgspec
 
+from ...actors.core.selection import FACT_TAGS
+from ...actors.messages import Recorded
 from ...actors.ports import Disk
 from .errors import JournalDamaged, JournalError
 from .files import ARCHIVE, archived_name, names_in, segment_name
 from .format import Frames, Header, HeaderFault, debris, framed_bytes
 from .opening import Repair, survey
-from .reader import TooOld, Walk, kept_segments, open_source, read_header
+from .reader import TooOld, Walk, kept_segments, open_source, read_header, why_unread
 from .snapshots import SnapshotUnusable, load, snapshot_lsns, snapshot_name
 
+COPY = "restore it from a copy"
 RESTORE = "restore it from a copy, or give up what is from there on with `riskctl journal repair`"
 REPAIRED = "riskd cuts it off at its next start, and keeps it beside the journal"
+REMOVE = "remove it: riskd starts from the one before, or from the facts"
+OTHER_VERSION = "start the riskd that wrote it, or a newer one"
 DISTRUST = "facts were changed or replaced since it was noted: compare with a copy"
+UNREADABLE_LISTED_MAX = 100
+"""An older riskd may find millions of facts that it doesn't know, and nobody reads on."""
+_CHARACTERS_SHOWN = 200
 _CHECKSUM_BYTES = 4
 LOOKS_MAX = 100
 """At the end of a journal that is being written. A writer that stays ahead so long is alive."""
@@ -57,6 +66,8 @@ class Found:
     """What a verification saw."""
 
     problems: list[Problem] = attrs.field(factory=list)
+    more: int = 0
+    """Facts that can't be read, besides those among the problems."""
     head: Head | None = None
     oldest_lsn: int = 0
     facts: int = 0
@@ -68,7 +79,9 @@ class Found:
 class _Before:
     """How the segment before the next one ended, when that is known."""
 
+    path: Path
     first: int
+    offset: int
     lsn: int
     digest: bytes
 
@@ -102,6 +115,10 @@ class _Verification:
     segment, which has the same newest fact as long as it is empty."""
     _marks: dict[int, int | None] = attrs.field(factory=dict, init=False)
     """The frames of the facts that snapshots are of, by their checksums."""
+    _unreadable: list[Problem] = attrs.field(factory=list, init=False)
+    _decoder: msgspec.json.Decoder[Recorded] = attrs.field(
+        factory=lambda: msgspec.json.Decoder(Recorded), init=False
+    )
 
     def run(self) -> Found:
         self._marks = dict.fromkeys(snapshot_lsns(names_in(self.disk, self.directory)))
@@ -114,15 +131,16 @@ class _Verification:
             )
             self.found.segments += 1
         self._snapshots(self._marks)
+        self.found.problems += self._unreadable
         if self.found.problems:
             self._excuse(_cut_at_start(self.disk, self.directory, self.boot))
         self._compare()
         return self.found
 
     def _excuse(self, cut: Repair | None) -> None:
-        """What riskd repairs by itself needs nobody's help."""
+        """What riskd repairs by itself needs nobody's help: it cuts off all from there on."""
         for index, problem in enumerate(self.found.problems):
-            if cut is not None and (problem.path, problem.lsn) == (cut.path, cut.lsn):
+            if cut is not None and problem.lsn >= cut.lsn:
                 self.found.problems[index] = attrs.evolve(problem, remedy=REPAIRED)
 
     def _problem(self, path: Path, offset: int, lsn: int, what: str, remedy: str = RESTORE) -> None:
@@ -141,7 +159,7 @@ class _Verification:
                 path = self.directory / ARCHIVE / archived_name(first)
                 source = open_source(self.disk, path)
         except OSError as error:
-            self._problem(path, 0, first, f"it can't be read: {error.strerror or error}")
+            self._problem(path, 0, first, *why_unread(error, RESTORE))
             return None
         try:
             header = read_header(path, source, first)
@@ -154,7 +172,7 @@ class _Verification:
             self._problem(path, damage.offset, damage.lsn, damage.what)
             return None
         except OSError as error:
-            self._problem(path, 0, first, f"it can't be read: {error.strerror or error}")
+            self._problem(path, 0, first, *why_unread(error, RESTORE))
             return None
         finally:
             source.close()
@@ -163,7 +181,10 @@ class _Verification:
         if before is None:
             if is_oldest and header.before == 0 and header.first != 1:
                 self._problem(path, 24, header.first, "nothing should stand before it")
-        elif header.before != before.first or header.first != before.lsn + 1:
+        elif header.before == before.first and header.first != before.lsn + 1:
+            what = f"the segment ends too early: {segment_name(header.first)} comes next"
+            self._problem(before.path, before.offset, before.lsn + 1, what)
+        elif header.before != before.first:
             what = f"the facts from {before.lsn + 1} to {header.first - 1} are missing before it"
             self._problem(path, 0, before.lsn + 1, what)
         elif header.chain != before.digest:
@@ -180,6 +201,7 @@ class _Verification:
                 if not facts:
                     break
                 self._take(frames, facts, digest)
+                self._read(walk.path, walk.offset - frames.end, facts)
             self.found.head = Head(walk.lsn, digest.hexdigest())
             what = _what_follows(walk, frames)
             # A riskd that writes may have gone on since the end was reached. What is damage stays.
@@ -192,7 +214,7 @@ class _Verification:
         if is_newest and frames.is_sealed and not self._is_followed(walk.lsn + 1):
             path = self.directory / segment_name(walk.lsn + 1)
             self._problem(path, 0, walk.lsn + 1, "it is missing: the one before it is sealed")
-        return _Before(walk.first, walk.lsn, digest.digest())
+        return _Before(walk.path, walk.first, walk.offset, walk.lsn, digest.digest())
 
     def _is_followed(self, lsn: int) -> bool:
         return lsn in kept_segments(self.disk, self.directory)
@@ -218,6 +240,23 @@ class _Verification:
         self.found.facts += len(facts)
         self.advance(last)
 
+    def _read(self, path: Path, offset: int, facts: list[tuple[int, memoryview]]) -> None:
+        """Is each a fact of this version, and the one that its frame says? A start reads them."""
+        decode = self._decoder.decode
+        for index, (lsn, payload) in enumerate(facts):
+            try:
+                named = decode(payload).lsn
+                if named == lsn:
+                    continue
+                what, remedy = f"it says that it is fact {named}", COPY
+            except ValueError as error:
+                what, remedy = _unreadable(bytes(payload), error)
+            if len(self._unreadable) == UNREADABLE_LISTED_MAX:
+                self.found.more += 1
+                continue
+            begin = offset + sum(framed_bytes(len(before)) for _, before in facts[:index])
+            self._unreadable.append(Problem(path, begin, lsn, what, remedy))
+
     def _is_wanted(self, first: int, last: int) -> bool:
         wanted = [*self._marks, *([self.noted.lsn] if self.noted else [])]
         return any(first <= lsn <= last for lsn in wanted)
@@ -232,16 +271,19 @@ class _Verification:
         for lsn, mark in marks.items():
             self.found.snapshots += 1
             path = self.directory / snapshot_name(lsn)
-            remedy = "remove it: riskd starts from the one before, or from the facts"
             try:
                 snapshot = load(self.disk, self.directory, lsn)
             except SnapshotUnusable as error:
-                self._problem(path, 0, lsn, str(error), remedy)
+                cause = error.__cause__
+                if isinstance(cause, OSError):
+                    self._problem(path, 0, lsn, *why_unread(cause, REMOVE))
+                else:
+                    self._problem(path, 0, lsn, str(error), REMOVE)
                 continue
             if mark is None and lsn >= self.found.oldest_lsn and not self.found.problems:
-                self._problem(path, 16, lsn, "there is no such fact", remedy)
+                self._problem(path, 16, lsn, "there is no such fact", REMOVE)
             elif mark is not None and mark != snapshot.frame:
-                self._problem(path, 12, lsn, "it is of another history", remedy)
+                self._problem(path, 12, lsn, "it is of another history", REMOVE)
 
     def _compare(self) -> None:
         noted = self.noted
@@ -268,6 +310,26 @@ def _what_follows(walk: Walk, frames: Frames) -> str:
     if has_frames:
         return f"{what}, and whole ones lie behind it"
     return f"{what}: the last write was cut short" if frames.fault or has_bytes else ""
+
+
+class _Tag(msgspec.Struct):
+    type: str
+
+
+class _Tagged(msgspec.Struct):
+    fact: _Tag
+
+
+def _unreadable(payload: bytes, error: ValueError) -> tuple[str, str]:
+    """What a whole frame holds that is no fact of this version, and what to do."""
+    why = str(error)[:_CHARACTERS_SHOWN]
+    try:
+        tag = msgspec.json.decode(payload, type=_Tagged).fact.type
+    except ValueError:
+        return f"the frame is whole, and no fact is in it: {why}", COPY
+    if tag in FACT_TAGS:
+        return f"this riskd can't read this {tag!r}: {why}", OTHER_VERSION
+    return f"this riskd knows no fact {tag[:_CHARACTERS_SHOWN]!r}", OTHER_VERSION
 
 
 def _cut_at_start(disk: Disk, directory: Path, boot: str) -> Repair | None:

@@ -19,7 +19,7 @@ from click.testing import CliRunner, Result
 from riskd.actors.messages import ActorSilent, ChildFailed, Fact
 from riskd.adapters.clock import SystemClock
 from riskd.adapters.disk import SystemDisk
-from riskd.supervisor.journal import open_journal, survey
+from riskd.supervisor.journal import Survey, open_journal, survey
 from riskd.supervisor.journal.files import ARCHIVE, archived_name, segment_firsts, segment_name
 from riskd.supervisor.journal.format import HEADER_BYTES
 from riskd.supervisor.journal.journal import RESERVE_BYTES
@@ -52,14 +52,18 @@ def payload(lsn: int) -> bytes:
 PAYLOADS = [payload(lsn) for lsn in range(1, COUNT + 1)]
 
 
+def walked(directory: Path) -> Survey:
+    found = survey(DISK, directory, SystemClock().boot())
+    for _ in found.facts():
+        pass
+    return found
+
+
 def history(place: Path, segment_bytes: int, count: int) -> Path:
     """A state directory of a riskd that has ended."""
     directory = place / "state" / "journal"
     directory.mkdir(parents=True)
-    found = survey(DISK, directory, SystemClock().boot())
-    for _ in found.facts():
-        pass
-    journal = open_journal(found, segment_bytes)
+    journal = open_journal(walked(directory), segment_bytes)
     for lsn in range(1, count + 1):
         journal.append([payload(lsn)])
     sync = journal.sync()
@@ -261,9 +265,43 @@ def test_a_place_without_a_journal_is_refused(tmp_path: Path) -> None:
         assert "there is no journal" in refusal(run(command, "--dir", tmp_path))
         assert "No such file" in refusal(run(command, "--dir", tmp_path / "nowhere"))
         said = refusal(run(command, "--dir", file))
-        assert said.startswith(f"{file}: Not a directory")
+        assert said.startswith(f"{file}: it can't be read: Not a directory")
         assert "--dir" in said
     assert sorted(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("command", ["dump", "stats", "verify"])
+def test_a_segment_without_permission_is_not_to_be_restored(
+    state: Path, unprivileged: Callable[[str], str], command: str
+) -> None:
+    segment = live(state)[0]
+    segment.chmod(0)
+    program = unprivileged("riskd.tools.riskctl")
+    said = subprocess.run(
+        [sys.executable, "-P", "-c", program, "journal", command, "--dir", state],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 1
+    line, *_ = (said.stdout if command == "verify" else said.stderr).splitlines()
+    assert str(segment) in line
+    assert line.endswith("it can't be read: Permission denied; give this user access to it")
+
+
+@pytest.mark.parametrize("command", ["dump", "stats"])
+def test_a_link_and_a_pipe_in_a_segments_place_are_named(state: Path, command: str) -> None:
+    segment = live(state)[0]
+    segment.rename(moved := state / "moved")
+    segment.symlink_to(moved)
+    said = refusal(run(command, "--dir", state))
+    assert (
+        said == f"{segment}: it is a link, and none is followed; put the file itself in its place"
+    )
+    segment.unlink()
+    os.mkfifo(segment)
+    said = refusal(run(command, "--dir", state))
+    assert said == f"{segment}: it is not a file; put the file itself in its place"
 
 
 @pytest.mark.parametrize(
@@ -456,3 +494,21 @@ def test_verify_tells_each_problem_in_one_line_and_as_json(state: Path) -> None:
         assert problem["lsn"] == int(segment.stem)
         assert line.startswith(f"{segment}: at byte {HEADER_BYTES}, fact {problem['lsn']}: ")
         assert line.endswith(problem["remedy"])
+
+
+def test_verify_lists_so_many_unreadable_facts_and_counts_all(tmp_path: Path) -> None:
+    directory = tmp_path / "state" / "journal"
+    directory.mkdir(parents=True)
+    journal = open_journal(walked(directory), ROOM + 100_000)
+    journal.append([payload(lsn).replace(b"actor_silent", b"actor_bored") for lsn in range(1, 401)])
+    journal.sync().run()
+    journal.close()
+    said = run("verify", "--dir", directory.parent)
+    assert said.exit_code == 1
+    *listed, more, seen, _ = said.stdout.splitlines()
+    assert len(listed) == 100
+    assert "fact 1: this riskd knows no fact 'actor_bored'; start the riskd that " in listed[0]
+    assert more == "and 100 more facts that can't be read"
+    assert seen.endswith(": 200 problems")
+    document = json.loads(run("verify", "--dir", directory.parent, "--json").stdout)
+    assert (len(document["problems"]), document["more"]) == (100, 100)

@@ -21,7 +21,7 @@ from ...supervisor.journal.files import (
     names_in,
     segment_firsts,
 )
-from ...supervisor.journal.reader import Cursor, oldest_lsn, read_segment
+from ...supervisor.journal.reader import Cursor, oldest_lsn, read_segment, why_unread
 from ...supervisor.journal.snapshots import snapshot_lsns
 from ...supervisor.journal.verification import Head, newest_lsn
 from ...supervisor.journal.verification import verify as verify_journal
@@ -31,6 +31,7 @@ from .talk import REFUSED, Failure, emit, settings
 
 BATCH_BYTES = 1_048_576
 EVIDENCE = ".broken"
+_NAME_ONE = "name a journal that this user may read, with --dir"
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:+")
 
 Facts = list[tuple[int, bytes]]
@@ -96,9 +97,8 @@ def reading(path: Path) -> Iterator[None]:
     except JournalError as error:
         raise _refused(str(error)) from error
     except OSError as error:
-        name = error.filename or path
-        remedy = "name a journal that this user may read, with --dir"
-        raise _refused(f"{name}: {error.strerror or error}; {remedy}") from error
+        what, remedy = why_unread(error, _NAME_ONE)
+        raise _refused(f"{error.filename or path}: {what}; {remedy}") from error
 
 
 def _refused(message: str) -> Failure:
@@ -294,6 +294,7 @@ def verify(given: Path | None, against: tuple[int, str] | None) -> bool:
         "problems": [
             {**attrs.asdict(problem), "path": str(problem.path)} for problem in found.problems
         ],
+        "more": found.more,
         "facts": found.facts,
         "oldest_lsn": found.oldest_lsn,
         "segments": found.segments,
@@ -301,9 +302,11 @@ def verify(given: Path | None, against: tuple[int, str] | None) -> bool:
         "head": {"lsn": head.lsn, "sha256": head.digest} if head else None,
     }
     seen = f"{found.facts:,} facts, {found.segments} segments, {found.snapshots} snapshots"
+    count = len(found.problems) + found.more
     words = [
         *(Line(str(problem), "bad") for problem in found.problems),
-        Line(f"{seen}: {len(found.problems) or 'no'} problem{'s' * (len(found.problems) != 1)}"),
+        *([Line(f"and {found.more:,} more facts that can't be read", "bad")] if found.more else []),
+        Line(f"{seen}: {f'{count:,}' if count else 'no'} problem{'s' * (count != 1)}"),
         *([Line(f"head {head.lsn} {head.digest}")] if head else []),
     ]
     emit(document, words)

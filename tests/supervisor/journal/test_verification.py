@@ -1,26 +1,50 @@
 """Verifying finds what is wrong, says where and what to do, and changes nothing."""
 
 import gzip
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from riskd.actors.messages import ActorSilent, Recorded
 from riskd.adapters.disk import SystemDisk
 from riskd.supervisor.journal import verification
 from riskd.supervisor.journal.errors import JournalError
 from riskd.supervisor.journal.files import ARCHIVE, archived_name, segment_firsts, segment_name
-from riskd.supervisor.journal.format import HEADER_BYTES
+from riskd.supervisor.journal.format import HEADER_BYTES, framed_bytes
 from riskd.supervisor.journal.journal import RESERVE_BYTES, Journal, open_journal
 from riskd.supervisor.journal.opening import survey
 from riskd.supervisor.journal.reader import TooOld
 from riskd.supervisor.journal.snapshots import Snapshot, save, snapshot_name
-from riskd.supervisor.journal.verification import REPAIRED, Found, Head, newest_lsn, verify
+from riskd.supervisor.journal.verification import (
+    COPY,
+    OTHER_VERSION,
+    REPAIRED,
+    RESTORE,
+    UNREADABLE_LISTED_MAX,
+    Found,
+    Head,
+    newest_lsn,
+    verify,
+)
 
 DISK = SystemDisk()
 BOOT = "boot-1"
-ROOM = RESERVE_BYTES + HEADER_BYTES + 280
+AT = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def fact(lsn: int, words: str = "a fact") -> bytes:
+    silent = ActorSilent(actor=words, deadline_s=1.5)
+    return msgspec.json.encode(Recorded(lsn=lsn, at=AT, monotonic_s=0.5, fact=silent))
+
+
+FRAME_BYTES = framed_bytes(len(fact(10)))
+ROOM = RESERVE_BYTES + HEADER_BYTES + 7 * FRAME_BYTES
 
 
 def opened(directory: Path) -> Journal:
@@ -30,14 +54,21 @@ def opened(directory: Path) -> Journal:
     return open_journal(found, ROOM)
 
 
-def grow(directory: Path, count: int, words: bytes = b"a fact") -> Head:
-    """Add so many facts; the head that the writer has then."""
+def keep(directory: Path, payloads: Iterable[bytes]) -> Head:
+    """Add these; the head that the writer has then."""
     journal = opened(directory)
-    for _ in range(count):
-        journal.append([b"%s, number %d" % (words, journal.lsn + 1)])
+    for payload in payloads:
+        journal.append([payload])
     journal.sync().run()
     journal.close()
     return Head(journal.lsn, journal.head)
+
+
+def grow(directory: Path, count: int, words: str = "a fact") -> Head:
+    """Add so many facts."""
+    journal = opened(directory)
+    journal.close()
+    return keep(directory, (fact(journal.lsn + 1 + n, words) for n in range(count)))
 
 
 def live(directory: Path) -> list[int]:
@@ -56,9 +87,9 @@ def content(directory: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in directory.rglob("*") if path.is_file()}
 
 
-def verified(directory: Path, noted: Head | None = None) -> Found:
+def verified(directory: Path, noted: Head | None = None, boot: str = BOOT) -> Found:
     before = content(directory)
-    found = verify(DISK, directory, BOOT, noted=noted)
+    found = verify(DISK, directory, boot, noted=noted)
     assert content(directory) == before
     return found
 
@@ -160,7 +191,7 @@ def test_a_segment_that_was_rewritten_with_care_is_found_by_the_next(tmp_path: P
     real.mkdir()
     forged.mkdir()
     grow(real, 20)
-    grow(forged, 20, b"a lie!")
+    grow(forged, 20, "a lie!")
     first, second, *_ = live(real)
     (real / segment_name(first)).write_bytes((forged / segment_name(first)).read_bytes())
     (problem,) = verified(real).problems
@@ -210,16 +241,124 @@ def test_what_is_written_meanwhile_is_no_damage(
 ) -> None:
     """Between the end of the walk and the look behind it."""
     journal = opened(tmp_path)
-    journal.append([b"a fact"])
+    journal.append([fact(1)])
     look, left = verification._what_follows, [3]
 
     def writing(walk: Any, frames: Any) -> str:
         if left[0]:
             left[0] -= 1
-            journal.append([b"meanwhile"])
+            journal.append([fact(journal.lsn + 1)])
         return look(walk, frames)
 
     monkeypatch.setattr(verification, "_what_follows", writing)
     found = verify(DISK, tmp_path, BOOT)
     journal.close()
     assert (found.problems, found.facts) == ([], 4)
+
+
+# --- what a start cuts off ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_zeroed", [True, False])
+@pytest.mark.parametrize("boot", [BOOT, "boot-2"])
+def test_the_lost_end_of_a_sealed_segment_is_named_with_what_a_start_does(
+    tmp_path: Path, is_zeroed: bool, boot: str
+) -> None:
+    journal = opened(tmp_path)
+    for lsn in range(1, 31):
+        journal.append([fact(lsn)])  # nothing of it is known to be safe
+    journal.close()
+    _, second, third, *_ = live(tmp_path)
+    places = []
+    for first, lsn in ((second, third - 1), (third, third)):
+        path = tmp_path / segment_name(first)
+        data = bytearray(path.read_bytes())
+        at = data.index(fact(lsn)) - 24
+        places.append((path, at, lsn))
+        data[at : at + FRAME_BYTES] = bytes(FRAME_BYTES)
+        data[at + 30 : at + 31] = b"\0" if is_zeroed else b"x"
+        path.write_bytes(data)
+    problems = verified(tmp_path, boot=boot).problems
+    assert [(each.path, each.offset, each.lsn) for each in problems] == places
+    remedy = RESTORE if boot == BOOT else REPAIRED
+    assert {each.remedy for each in problems} == {remedy}
+
+
+# --- what is whole and no fact of this version ----------------------------------------------------
+
+UNKNOWN = fact(6).replace(b"actor_silent", b"order_moved")
+ALTERED = fact(6).replace(b"deadline_s", b"deadline")
+
+
+@pytest.mark.parametrize("is_archived", [False, True])
+@pytest.mark.parametrize(
+    ("payload", "what", "remedy"),
+    [
+        (UNKNOWN, "knows no fact 'order_moved'", OTHER_VERSION),
+        (ALTERED, "'actor_silent': Object missing required field `deadline_s`", OTHER_VERSION),
+        (fact(5), "it says that it is fact 5", COPY),
+        (b"a fact", "no fact is in it", COPY),
+        (b"\xff", "no fact is in it", COPY),
+    ],
+)
+def test_a_whole_frame_without_a_fact_of_this_version_is_a_problem(
+    tmp_path: Path, payload: bytes, what: str, remedy: str, is_archived: bool
+) -> None:
+    head = keep(tmp_path, [*map(fact, range(1, 6)), payload, *map(fact, range(7, 31))])
+    path = tmp_path / segment_name(1)
+    if is_archived:
+        archive(tmp_path, 1)
+        path = tmp_path / ARCHIVE / archived_name(1)
+    found = verified(tmp_path, head)
+    (problem,) = found.problems
+    assert (problem.path, problem.lsn, problem.remedy) == (path, 6, remedy)
+    assert problem.offset == HEADER_BYTES + sum(framed_bytes(len(fact(n))) for n in range(1, 6))
+    assert what in problem.what
+    assert (found.facts, found.head, found.more) == (30, head, 0)
+
+
+def test_a_long_name_of_a_fact_is_told_in_part(tmp_path: Path) -> None:
+    keep(tmp_path, [fact(1).replace(b"actor_silent", b"x" * 500)])
+    (problem,) = verified(tmp_path).problems
+    assert "x" * 100 in problem.what
+    assert len(problem.what) < 300
+
+
+def test_damage_is_listed_however_many_facts_this_version_cannot_read(tmp_path: Path) -> None:
+    count = UNREADABLE_LISTED_MAX + 30
+    keep(tmp_path, (fact(lsn).replace(b"actor_silent", b"order_moved") for lsn in range(count)))
+    newest = live(tmp_path)[-1]
+    path = tmp_path / segment_name(newest)
+    path.write_bytes(bytes(HEADER_BYTES) + path.read_bytes()[HEADER_BYTES:])
+    found = verified(tmp_path)
+    assert places(found)[0] == (path.name, newest)
+    unreadable = [problem.lsn for problem in found.problems[1:]]
+    assert unreadable == list(range(1, UNREADABLE_LISTED_MAX + 1))
+    assert found.more == newest - 1 - UNREADABLE_LISTED_MAX > 0
+
+
+# --- what is in a file's place --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [segment_name(1), snapshot_name(2)])
+def test_what_is_no_file_is_said_to_be_none(tmp_path: Path, name: str) -> None:
+    grow(tmp_path, 4)
+    path = tmp_path / name
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    (problem,) = verify(DISK, tmp_path, BOOT).problems
+    assert (problem.path, problem.what) == (path, "it is not a file")
+    assert problem.remedy == "put the file itself in its place"
+    path.unlink()
+    path.mkdir()
+    assert verify(DISK, tmp_path, BOOT).problems == [problem]
+
+
+@pytest.mark.parametrize("name", [segment_name(1), snapshot_name(2)])
+def test_a_link_is_said_not_to_be_followed(tmp_path: Path, name: str) -> None:
+    grow(tmp_path, 4)
+    path = tmp_path / name
+    path.unlink(missing_ok=True)
+    path.symlink_to("elsewhere")
+    (problem,) = verified(tmp_path).problems
+    assert (problem.path, problem.what) == (path, "it is a link, and none is followed")
