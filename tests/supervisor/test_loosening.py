@@ -96,6 +96,31 @@ async def test_what_loosens_is_withdrawn_when_something_was_tightened_meanwhile(
         assert story.told[-1] == LooseningWithdrawn(proposed_lsn=2, because_lsn=3)
 
 
+@pytest.mark.parametrize(
+    "together",
+    [(tightens(), neutral()), (neutral(), tightens()), (neutral(), tightens(), neutral())],
+    ids=["first", "last", "between"],
+)
+async def test_what_tightens_overtakes_a_loosening_also_among_others_of_its_commit(
+    machine: Machine, story: Story, together: tuple[Fact, ...]
+) -> None:
+    with machine.open([story]) as ledger:
+        outcome: list[object] = []
+
+        async def loosen() -> None:
+            outcome.extend(await closely(lambda: ledger.loosen(LOOSENS)))
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(loosen)
+            await wait_all_tasks_blocked()
+            ledger.commit(*together)
+            machine.sync(ledger)
+        assert isinstance(outcome[0], Overtaken)
+        assert LOOSENS not in story.told
+        assert isinstance(story.told[-1], LooseningWithdrawn)
+        assert story.told[-1].proposed_lsn == 1
+
+
 async def test_what_was_tightened_before_the_proposal_does_not_overtake_it(
     machine: Machine, story: Story
 ) -> None:
