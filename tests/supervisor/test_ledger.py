@@ -3,6 +3,7 @@
 import contextlib
 import errno
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from riskd.actors.messages import (
 )
 from riskd.supervisor import ledger as module
 from riskd.supervisor.journal import FactTooLarge, JournalError, JournalFailed
+from riskd.supervisor.journal.reader import Cursor
 from riskd.supervisor.ledger import Ledger, restore
 from trio.testing import (
     MockClock,
@@ -371,6 +373,50 @@ def test_recent_facts_are_the_next_in_order_and_those_that_are_gone_are_said_to_
             assert size <= bytes_max or len(found) == 1
             if len(found) < len(behind):
                 assert size + len(behind[len(found)][1]) > bytes_max
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 400), min_size=1, max_size=4), max_size=8),
+    st.integers(1, 40),
+    st.integers(300, 9_000),
+    st.integers(0, 4_000),
+)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_whoever_keeps_up_is_given_the_slice_of_all_facts_that_fits(
+    machines: Callable[[int], Machine],
+    commits: list[list[int]],
+    facts_max: int,
+    held_max: int,
+    bytes_max: int,
+) -> None:
+    """From wherever it asks, also beyond the end, and whatever has left the memory."""
+    machine = machines(1)
+    with pytest.MonkeyPatch.context() as patch, machine.open() as ledger:
+        patch.setattr(module, "RECENT_FACTS_MAX", facts_max)
+        patch.setattr(module, "RECENT_BYTES_MAX", held_max)
+        for sizes in commits:
+            ledger.commit(*(neutral("x" * size) for size in sizes))
+        with Cursor(machine.disk, machine.directory, 0) as cursor:
+            facts = cursor.read(10**9)
+        held = [
+            lsn
+            for lsn, _ in facts
+            if ledger.lsn - lsn < facts_max
+            and sum(len(payload) for _, payload in facts[lsn - 1 :]) <= held_max
+        ]
+        for after in range(ledger.lsn + 3):
+            behind = facts[after:]
+            is_held = after >= ledger.lsn or after + 1 in held
+            just_two = sum(len(payload) for _, payload in behind[:2])
+            for most in (bytes_max, just_two, just_two - 1):
+                wanted = behind[: fitting(behind, most)] if is_held else None
+                assert ledger.recent(after, most) == wanted
+
+
+def fitting(facts: list[tuple[int, bytes]], bytes_max: int) -> int:
+    """How many of the first have no more bytes than that together; one in any case."""
+    sizes = accumulate(len(payload) for _, payload in facts)
+    return max(1, sum(size <= bytes_max for size in sizes))
 
 
 def test_a_ledger_that_was_opened_holds_no_old_facts_in_memory(machine: Machine) -> None:
