@@ -37,6 +37,7 @@ from .format import (
     FRAME_BYTES,
     HEADER_BYTES,
     PAYLOAD_BYTES_MAX,
+    SEAL,
     VERSION,
     FrameFault,
     Frames,
@@ -198,6 +199,13 @@ class Walk:
             yield data
             offset += PAYLOAD_BYTES_MAX
 
+    def is_at_seal(self, distance: int) -> bool:
+        """Is what lies behind that place a seal, or the part of one that a crash has left? Alone it
+        proves nothing: a successor with the next number has to be there."""
+        windows = self.rest(distance)
+        is_seal = SEAL.startswith(next(windows, b"").rstrip(b"\0"))
+        return is_seal and not any(data.strip(b"\0") for data in windows)
+
     def damaged(self, what: str) -> JournalDamaged:
         """Here, where the next fact should be."""
         return JournalDamaged(self.path, what, VERIFY, offset=self.offset, lsn=self.lsn + 1)
@@ -347,6 +355,11 @@ class Cursor:
         )
         firsts = kept_segments(self.disk, self.directory)
         following = next((first for first in firsts if first > walk.first), None)
+        if following is None and frames.is_sealed:
+            # The seal came when the next one was on the disk, and the look at the names after it.
+            path = self.directory / segment_name(walk.lsn + 1)
+            what = f"this segment is missing: {walk.path.name} is sealed, and so not the last"
+            raise JournalDamaged(path, what, VERIFY, offset=0, lsn=walk.lsn + 1)
         if following is None and not is_final:
             return False
         if not walk.is_archived:
@@ -355,11 +368,12 @@ class Cursor:
             if found:
                 self._keep(found)
                 return True
-        if frames.fault is not None:
-            raise walk.damaged(f"the frame {frames.fault.value}, and others follow it")
+        missing = walk.lsn + 1
+        fault = frames.fault
+        if fault and not (following == missing and walk.is_at_seal(frames.reached)):
+            raise walk.damaged(f"the frame {fault.value}, and others follow it")
         if following is None:
             return False
-        missing = walk.lsn + 1
         if firsts[0] > missing:
             raise TooOld(self.directory, missing, firsts[0])
         if following != missing:

@@ -203,7 +203,7 @@ class _Verification:
                 self._take(frames, facts, digest)
                 self._read(walk.path, walk.offset - frames.end, facts)
             self.found.head = Head(walk.lsn, digest.hexdigest())
-            what = _what_follows(walk, frames)
+            what = "" if self._is_sealed(walk, frames) else _what_follows(walk, frames)
             # A riskd that writes may have gone on since the end was reached. What is damage stays.
             if not what or walk.is_archived or not is_newest or walk.lsn == seen:
                 break
@@ -215,6 +215,9 @@ class _Verification:
             path = self.directory / segment_name(walk.lsn + 1)
             self._problem(path, 0, walk.lsn + 1, "it is missing: the one before it is sealed")
         return _Before(walk.path, walk.first, walk.offset, walk.lsn, digest.digest())
+
+    def _is_sealed(self, walk: Walk, frames: Frames) -> bool:
+        return self._is_followed(walk.lsn + 1) and walk.is_at_seal(frames.reached)
 
     def _is_followed(self, lsn: int) -> bool:
         return lsn in kept_segments(self.disk, self.directory)

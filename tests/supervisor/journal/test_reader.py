@@ -15,7 +15,7 @@ from riskd.actors.ports import File
 from riskd.adapters.disk import SystemDisk
 from riskd.supervisor.journal.errors import JournalDamaged, JournalError
 from riskd.supervisor.journal.files import ARCHIVE, archived_name, segment_firsts, segment_name
-from riskd.supervisor.journal.format import HEADER_BYTES, Frames, Header, decode_header
+from riskd.supervisor.journal.format import HEADER_BYTES, SEAL, Frames, Header, decode_header
 from riskd.supervisor.journal.journal import RESERVE_BYTES, Journal, open_journal
 from riskd.supervisor.journal.opening import survey
 from riskd.supervisor.journal.reader import (
@@ -328,6 +328,23 @@ def test_a_missing_segment_is_damage(tmp_path: Path) -> None:
             cursor.read(1_000)
 
 
+@pytest.mark.parametrize("is_archived", [False, True])
+def test_a_missing_last_segment_does_not_pass_for_the_end(
+    tmp_path: Path, is_archived: bool
+) -> None:
+    past(tmp_path, 20)
+    *_, before, last = live(tmp_path)
+    (tmp_path / segment_name(last)).unlink()
+    if is_archived:
+        data = (tmp_path / segment_name(before)).read_bytes()
+        archive(tmp_path, before).write_bytes(gzip.compress(data))
+    with Cursor(DISK, tmp_path, 0) as cursor:
+        assert len(cursor.read(10_000)) == last - 1
+        with pytest.raises(JournalDamaged, match="is missing") as caught:
+            cursor.read(1_000)
+        assert (caught.value.path.name, caught.value.lsn) == (segment_name(last), last)
+
+
 def test_facts_behind_a_hole_are_damage_however_far_they_lie(tmp_path: Path) -> None:
     journal = opened(tmp_path, 4_000_000)
     write(journal, [20])
@@ -392,6 +409,30 @@ def test_the_first_header_of_all_is_never_torn(tmp_path: Path) -> None:
     (tmp_path / segment_name(1)).write_bytes(bytes(1_000))
     with Cursor(DISK, tmp_path, 0) as cursor, pytest.raises(JournalDamaged, match="at byte 0"):
         cursor.read(1_000)
+
+
+@pytest.mark.parametrize("kept", range(len(SEAL) + 1))
+@pytest.mark.parametrize("room", [0, 8, 100_000, 3_000_000])
+def test_a_seal_that_a_crash_has_cut_is_no_damage_before_a_successor(
+    tmp_path: Path, kept: int, room: int
+) -> None:
+    written = past(tmp_path, 20)
+    first, second, *_ = live(tmp_path)
+    segment = tmp_path / segment_name(first)
+    data = segment.read_bytes()
+    assert data.endswith(SEAL)
+    left = data[: len(data) - len(SEAL) + kept] + bytes(room)
+    segment.write_bytes(left)
+    with Cursor(DISK, tmp_path, 0) as cursor:
+        assert everything(cursor) == numbered(written)
+    if room and kept:
+        segment.write_bytes(left[:-1] + b"x")
+        with Cursor(DISK, tmp_path, 0) as cursor, pytest.raises(JournalDamaged):
+            everything(cursor)
+    segment.write_bytes(left)
+    (tmp_path / segment_name(second)).unlink()
+    with Cursor(DISK, tmp_path, 0) as cursor, pytest.raises(JournalDamaged):
+        everything(cursor)
 
 
 def test_an_archived_header_is_never_torn(tmp_path: Path) -> None:

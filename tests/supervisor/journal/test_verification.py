@@ -16,7 +16,7 @@ from riskd.adapters.disk import SystemDisk
 from riskd.supervisor.journal import verification
 from riskd.supervisor.journal.errors import JournalError
 from riskd.supervisor.journal.files import ARCHIVE, archived_name, segment_firsts, segment_name
-from riskd.supervisor.journal.format import HEADER_BYTES, framed_bytes
+from riskd.supervisor.journal.format import HEADER_BYTES, SEAL, framed_bytes
 from riskd.supervisor.journal.journal import RESERVE_BYTES, Journal, open_journal
 from riskd.supervisor.journal.opening import survey
 from riskd.supervisor.journal.reader import TooOld
@@ -234,6 +234,21 @@ def test_a_missing_last_segment_is_named(tmp_path: Path) -> None:
     (problem,) = verified(tmp_path).problems
     assert (problem.path.name, problem.lsn) == (segment_name(gone), gone)
     assert "it is missing" in problem.what
+
+
+@pytest.mark.parametrize("kept", range(len(SEAL) + 1))
+def test_a_seal_that_a_crash_has_cut_is_no_problem_before_a_successor(
+    tmp_path: Path, kept: int
+) -> None:
+    grow(tmp_path, 40)
+    first, *_, before, last = live(tmp_path)
+    for each in (first, before):
+        path = tmp_path / segment_name(each)
+        data = path.read_bytes().removesuffix(SEAL)
+        path.write_bytes(data + SEAL[:kept] + bytes(1_000))
+    assert verified(tmp_path).problems == []
+    (tmp_path / segment_name(last)).unlink()
+    assert kept == 0 or len(verified(tmp_path).problems) == 1
 
 
 def test_what_is_written_meanwhile_is_no_damage(
