@@ -171,8 +171,10 @@ def _replay(found: Survey, snapshot: Snapshot | None, projections: Sequence[Proj
             raise JournalError(_unreadable(found, lsn, bytes(payload), error, writer)) from error
         if recorded.lsn != lsn:
             what = f"the frame of fact {lsn} holds fact {recorded.lsn}"
-            raise JournalDamaged(found.path, what, RESTORE, offset=found.offset, lsn=lsn)
-        if isinstance(recorded.fact, DaemonStarted):
+            raise JournalDamaged(
+                found.path, what, RESTORE, offset=found.offset_of(payload), lsn=lsn
+            )
+        if type(recorded.fact) is DaemonStarted:
             writer = recorded.fact.version
         for projection in projections:
             try:
@@ -193,8 +195,8 @@ def _unreadable(found: Survey, lsn: int, payload: bytes, error: ValueError, writ
         what = str(error)
     by = f"riskd {writer}" if writer else "another riskd"
     return (
-        f"{found.path}: at byte {found.offset}, fact {lsn}: {what}; {by} wrote it, and this is "
-        f"riskd {version('riskd')}: start the one that wrote it, or a newer one"
+        f"{found.path}: at byte {found.offset_of(payload)}, fact {lsn}: {what}; {by} wrote it, and "
+        f"this is riskd {version('riskd')}: start the one that wrote it, or a newer one"
     )
 
 

@@ -105,8 +105,14 @@ class Survey:
     """What has to be cut off before the journal can go on."""
 
     path: Path = attrs.field(default=Path(), init=False)
-    offset: int = attrs.field(default=0, init=False)
-    """Where the fact that was given last lies; of a commit of several, roughly."""
+    """Where the fact that was given last lies."""
+    _frames: Frames | None = attrs.field(default=None, init=False)
+
+    def offset_of(self, payload: bytes | memoryview) -> int:
+        """Where in `path` the frame of the fact that was given last begins; of a commit of several,
+        roughly."""
+        assert self._frames is not None, "one was given"
+        return self._frames.end - framed_bytes(len(payload))
 
     @property
     def oldest_lsn(self) -> int:
@@ -146,13 +152,11 @@ class Survey:
                 end = whole
                 continue
             frames = Frames.of(header, data)
-            self.path = segment.path
-            for lsn, payload in frames:
-                if lsn > begin:
-                    self.offset = frames.end - framed_bytes(len(payload))
-                    yield lsn, payload
-                elif after is not None and lsn == begin and frames.checksum != after.frame:
-                    raise SnapshotUnusable(f"snapshot {begin} is of another journal")
+            self.path, self._frames = segment.path, frames
+            if segment.first > begin:
+                yield from frames
+            else:
+                yield from _behind(frames, begin, after)
             digest = hashlib.sha256(memoryview(data)[: frames.end])
             newest = frames.checksum if frames.lsn >= header.first else end.newest
             end = End(frames.lsn, frames.end, frames.checksum, newest, segment, digest)
@@ -319,6 +323,15 @@ class Survey:
                 f"that follow are missing; {RESTORE}"
             )
         self.end = end
+
+
+def _behind(frames: Frames, begin: int, after: Snapshot | None) -> Iterator[tuple[int, memoryview]]:
+    """Those behind a snapshot in its own segment."""
+    for lsn, payload in frames:
+        if lsn > begin:
+            yield lsn, payload
+        elif after is not None and lsn == begin and frames.checksum != after.frame:
+            raise SnapshotUnusable(f"snapshot {begin} is of another journal")
 
 
 def survey(disk: Disk, directory: Path, boot: str, *, archived: bool = False) -> Survey:

@@ -1,8 +1,8 @@
 """Cutting off what can't be read, and keeping every byte of it beside the journal.
 
 The steps are ordered so that a crash between any two of them leaves a journal that the next start
-repairs in the same way: first the evidence, then the segments behind the cut, newest first, then
-the cut.
+repairs in the same way: first the seal of what will be the last segment, then those behind the cut,
+newest first, then the evidence of the cut, then the cut.
 """
 
 import contextlib
@@ -34,12 +34,12 @@ def repair(survey: Survey) -> Repair | None:
         if segment.first >= cut.lsn and (segment.path != cut.path or cut.offset == 0)
     ]
     newer = [survey.directory / snapshot_name(lsn) for lsn in survey.snapshots if lsn >= cut.lsn]
-    evidence = [move_aside(disk, path) for path in (*newer, *behind)]
-    if cut.offset:
-        evidence.append(_cut(disk, cut.path, cut.offset))
     kept = [segment for segment in survey.segments if segment.path not in behind]
     if kept and not kept[-1].is_archived:
         _unseal(disk, kept[-1].path)
+    evidence = [move_aside(disk, path) for path in (*newer, *behind)]
+    if cut.offset:
+        evidence.append(_cut(disk, cut.path, cut.offset))
     disk.sync_directory(survey.directory)
     return attrs.evolve(cut, evidence=tuple(sorted(path.name for path in evidence)))
 
@@ -67,7 +67,7 @@ def move_aside(disk: Disk, path: Path) -> Path:
 
 
 def _unseal(disk: Disk, path: Path) -> None:
-    """It is the last one now."""
+    """It will be the last one."""
     file = disk.open(path, writable=True)
     try:
         end = file.size() - len(SEAL)

@@ -13,7 +13,7 @@ from ...actors.messages import Recorded
 from ...adapters.clock import SystemClock
 from ...adapters.disk import SystemDisk
 from ...supervisor.journal.files import segment_firsts, segment_name
-from ...supervisor.journal.format import FRAME_BYTES, HEADER_BYTES, framed_bytes
+from ...supervisor.journal.format import FRAME_BYTES, HEADER_BYTES, SEAL, framed_bytes
 from ...supervisor.past import SupervisionHistory
 from ...supervisor.recall import JOURNAL, recall
 from .ledgers import committing, opened
@@ -61,7 +61,7 @@ def _decode(directory: Path, n: int) -> None:
     decode = msgspec.json.Decoder(Recorded).decode
     lsn = 0
     for first in segment_firsts([path.name for path in directory.iterdir()]):
-        data = memoryview((directory / segment_name(first)).read_bytes())
+        data = memoryview((directory / segment_name(first)).read_bytes().removesuffix(SEAL))
         offset = HEADER_BYTES
         while offset < len(data) and (
             length := _LENGTH.unpack_from(data, offset + _LENGTH_OFFSET)[0]
