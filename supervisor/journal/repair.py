@@ -35,7 +35,7 @@ def repair(survey: Survey) -> Repair | None:
     ]
     newer = [survey.directory / snapshot_name(lsn) for lsn in survey.snapshots if lsn >= cut.lsn]
     kept = [segment for segment in survey.segments if segment.path not in behind]
-    if kept and not kept[-1].is_archived:
+    if kept and not kept[-1].is_archived and not (cut.offset and kept[-1].path == cut.path):
         _unseal(disk, kept[-1].path)
     evidence = [move_aside(disk, path) for path in (*newer, *behind)]
     if cut.offset:
