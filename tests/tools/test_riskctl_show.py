@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from riskd.tools.riskctl import show
-from riskd.tools.riskctl.page import Table, clean
+from riskd.tools.riskctl.page import Line, Table, clean
 
 
 def actor(name: str, **changes: Any) -> dict[str, Any]:
@@ -91,3 +91,13 @@ def test_halts_and_workers_get_tables_of_their_own() -> None:
     assert tables[0] == Table(
         ("scope", "mode", "until"), [("all", "halt", "-"), ("account:main", "-", "09:00")]
     )
+
+
+def test_a_journal_that_failed_is_said_so_in_the_status() -> None:
+    journal = {"lsn": 7, "unsafe": 2, "suspected": ["book"], "failure": "the disk: no"}
+    (line,) = [
+        part.text
+        for part in show.status({"journal": journal})
+        if isinstance(part, Line) and "journal" in part.text
+    ]
+    assert line.endswith("lsn 7, 2 not yet on the disk, in doubt: book, FAILED: the disk: no")

@@ -33,6 +33,20 @@ def status(document: Document) -> Page:
     ]
 
 
+def _journal(journal: Document) -> str:
+    """How far it is, and what is wrong with it."""
+    if journal.get("lsn") is None:
+        return ""
+    words = [f"lsn {journal['lsn']}"]
+    if journal.get("unsafe"):
+        words.append(f"{journal['unsafe']} not yet on the disk")
+    if journal.get("suspected"):
+        words.append(f"in doubt: {', '.join(journal['suspected'])}")
+    if journal.get("failure"):
+        words.append(f"FAILED: {journal['failure']}")
+    return ", ".join(words)
+
+
 def verdict(document: Document) -> Line:
     """The worst that is known comes first, and what is not known is never called safe."""
     switch = document.get("kill_switch") or {}
@@ -61,7 +75,7 @@ def _facts(document: Document) -> Iterator[tuple[str, str]]:
     yield "kill switch", str((document.get("kill_switch") or {}).get("state") or "unknown")
     yield "halts", f"{len(document.get('halts') or [])} in force"
     journal = document.get("journal") or {}
-    yield "journal", f"lsn {journal['lsn']}" if journal.get("lsn") is not None else ""
+    yield "journal", _journal(journal)
     yield "lease", _pairs(document.get("lease")) or "none"
     config = document.get("config") or {}
     yield "config", f"{config.get('source', 'unknown')} (sha256 {config.get('digest', '')[:12]})"
