@@ -1,7 +1,7 @@
 """riskd: the parent process of live trading.
 
 The repository's root is this package. It is kept inert: importing it loads nothing, so that a
-worker which wants one name does not pay for the daemon. Start reading at `actors/messages.py`.
+worker which wants one name does not pay for the daemon. Start reading at `actors/messages/`.
 """
 
 __all__ = ["__version__"]

@@ -1,11 +1,12 @@
 """What actors need from outside, as protocols; the composition root gives each its own."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from .messages import Fact, Loosening
+from .core.kill_switch import Breaker
+from .messages import By, Cause, Fact, Halt, Loosening, Mode
 
 T = TypeVar("T")
 
@@ -18,6 +19,51 @@ Loosen = Callable[[Loosening], Awaitable[None]]
 
 class NotLoosened(Exception):
     """What would have allowed more is not in force. The text says why."""
+
+
+Settle = Callable[[], Awaitable[None]]
+"""Wait until all facts so far are on the disk. Raises NotLoosened."""
+
+
+class LeasePage(Protocol):
+    """What every worker reads at the moment of sending. `core.lease` has its layout.
+
+    Writing to it waits for nothing and takes microseconds. All but `seize` is the loop's.
+    """
+
+    def fence(self) -> None:
+        """Nothing may pass, from this instant on until the next `publish`."""
+
+    def publish(self, modes: Mapping[str, Mode], epoch: int) -> None:
+        """What is halted, by scope. More scopes than there is room for halt everything."""
+
+    def extend(self, until_ns: int) -> None:
+        """Readers may rely on the page until then (CLOCK_MONOTONIC). Never made shorter by it."""
+
+    def seize(self) -> None:
+        """The same as `fence` from any other thread, and stronger: neither `publish` nor `extend`
+        has an effect until `release`."""
+
+    def release(self) -> None:
+        """The loop has made a fact of what seized the page."""
+
+
+class Halting(Protocol):
+    """How any part of riskd stops trading. Every call is done when it returns: the page says so,
+    and a killed process doesn't lose it. A journal that has failed doesn't stop any of them."""
+
+    def trigger(self, *, by: By, cause: Cause, source: str, reason: str) -> bool:
+        """Everything. False: it was so already."""
+
+    def halt(self, halt: Halt, *, by: By) -> int | None:
+        """One scope, in one way; the halt's id. None: it was so already, or everything is now."""
+
+    def trip(self, halt: Halt, breaker: Breaker, *, by: By) -> int | None:
+        """The same for as long as the breaker says; what `halt.until` says doesn't count."""
+
+    def clear(self, condition: str) -> None:
+        """What waited for this condition may end. It ends when the disk has that, and never if
+        something is tightened meanwhile: whoever watches a condition says so again and again."""
 
 
 CrashActor = Callable[[str], Awaitable[None]]

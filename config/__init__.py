@@ -1,6 +1,6 @@
 """The configuration: what may be written, how it is read, and how it is shown.
 
-Start at `schema.py`, where every key is defined with its meaning, bounds and default; `loader.py`
+Start at `schema/`, where every key is defined with its meaning, bounds and default; `loader.py`
 is the way from a file to it. Nothing here imports another part of riskd, or more than msgspec,
 attrs and the standard library. The environment comes in as an argument; only `load` opens a file.
 """

@@ -18,7 +18,7 @@ from ..config.schema import NOT_BUILT, Config
 _PAGE = """\
 # Configuration
 
-<!-- Written by `python -m riskd.tools.config_reference markdown` from config/schema.py. -->
+<!-- Written by `python -m riskd.tools.config_reference markdown` from config/schema/. -->
 
 riskd reads one TOML file: `riskd run --config FILE`. Every key has a default, so an empty file is
 valid, and without a file riskd runs on the defaults below. `riskd check FILE` names every mistake

@@ -25,12 +25,18 @@ from ..messages import (
     PROTOCOL,
     Actors,
     Command,
+    CompleteRecovery,
+    Freeze,
     Hello,
     KillActor,
+    Recover,
     Reload,
     ShowConfig,
+    ShowHalts,
     Status,
     Subscribe,
+    Trigger,
+    Unfreeze,
     Version,
 )
 
@@ -59,9 +65,15 @@ PERMITTED: Mapping[type[Command], frozenset[Role]] = {
     Status: _EVERYONE,
     Actors: _PEOPLE,
     Subscribe: _PEOPLE,
+    ShowHalts: _PEOPLE,
     KillActor: _OPERATORS,
     ShowConfig: _OPERATORS,
     Reload: _OPERATORS,
+    Trigger: _OPERATORS,
+    Recover: _OPERATORS,
+    CompleteRecovery: _OPERATORS,
+    Freeze: _OPERATORS,
+    Unfreeze: _OPERATORS,
 }
 
 

@@ -25,12 +25,18 @@ from riskd.actors.messages import (
     Actors,
     ClientCommand,
     Command,
+    CompleteRecovery,
+    Freeze,
     Hello,
     KillActor,
+    Recover,
     Reload,
     ShowConfig,
+    ShowHalts,
     Status,
     Subscribe,
+    Trigger,
+    Unfreeze,
     Version,
 )
 
@@ -80,7 +86,19 @@ def test_a_command_missing_from_the_table_is_refused_to_everybody() -> None:
         assert "nobody" in denied.message
 
 
-@pytest.mark.parametrize("command", [KillActor, Reload, ShowConfig])
+@pytest.mark.parametrize(
+    "command",
+    [
+        KillActor,
+        Reload,
+        ShowConfig,
+        Trigger,
+        Recover,
+        CompleteRecovery,
+        Freeze,
+        Unfreeze,
+    ],
+)
 def test_only_an_operator_acts_or_sees_the_configuration(command: type[Command]) -> None:
     allowed = {role for role in Role if permit(caller(role), command, Tokens()) is None}
     assert allowed == {Role.OPERATOR}
@@ -91,7 +109,7 @@ def test_everybody_may_greet_and_ask_for_status_and_version(command: type[Comman
     assert all(permit(caller(role), command, Tokens()) is None for role in Role)
 
 
-@pytest.mark.parametrize("command", [Actors, Subscribe])
+@pytest.mark.parametrize("command", [Actors, ShowHalts, Subscribe])
 def test_a_worker_stands_apart_from_an_observer(command: type[Command]) -> None:
     assert permit(caller(Role.OBSERVER), command, Tokens()) is None
     assert permit(caller(Role.OPERATOR), command, Tokens()) is None

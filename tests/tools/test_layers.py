@@ -33,11 +33,11 @@ MODULES = frozenset(
 )
 
 BAD = [
-    ("actors/messages.py", "import attrs"),
-    ("actors/messages.py", "from .core.access import Access"),
-    ("actors/messages.py", "from ..config.schema import Config"),
-    ("config/schema.py", "import os"),
-    ("config/schema.py", "from ..actors.messages import Fact"),
+    ("actors/messages/base.py", "import attrs"),
+    ("actors/messages/base.py", "from ..core.access import Access"),
+    ("actors/messages/base.py", "from ...config.schema import Config"),
+    ("config/schema/base.py", "import os"),
+    ("config/schema/base.py", "from ...actors.messages import Fact"),
     ("config/loader.py", "from ..actors.messages import Fact"),
     ("config/loader.py", "import trio"),
     ("actors/core/access.py", "import time"),
@@ -73,8 +73,8 @@ BAD = [
 ]
 
 GOOD = [
-    ("actors/messages.py", "from msgspec import Struct"),
-    ("config/schema.py", "from .paths import checked_socket"),
+    ("actors/messages/base.py", "from msgspec import Struct"),
+    ("config/schema/daemon.py", "from ..paths import checked_socket"),
     ("config/loader.py", "import os\nfrom .schema import Config"),
     ("actors/core/access.py", "import hmac\nimport attrs\nfrom ..messages import Fact"),
     ("actors/core/access.py", "from ...config.schema import Config"),

@@ -36,7 +36,7 @@ PAIRS = [
     ("banned", CORE, "import logging", "return a fact", "def f(logging): logging.info('')"),
     ("banned", CORE, "import structlog", "return a fact", "import attrs"),
     ("banned", CORE, "import trio", "return the effect", "import enum"),
-    ("banned", "config/schema.py", "import time", "take `now`", "import math"),
+    ("banned", "config/schema/base.py", "import time", "take `now`", "import math"),
     ("banned", "supervisor/tree/core.py", "import time", "take `now`", "import math"),
     (
         "banned",

@@ -1,85 +1,12 @@
-"""What a configuration file may say: one struct a section, one annotated field a key.
+"""The daemon itself, its socket, its actors, its journal, and who may do what."""
 
-Each field carries its meaning, its bounds and its default here and nowhere else: the checks, the
-messages, the JSON Schema, the reference page and the example file are all made from them. Every key
-has a default, so that an empty file is a valid one. A key with `RESTART` keeps the value riskd was
-started with; the others follow a reload.
-"""
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
-import attrs
-from msgspec import Meta, Struct
+from msgspec import Meta
 
-from .paths import SOCKET_PATH_BYTES_MAX, socket_path_excess
-
-RESTART = {"x-restart": True}
-
-NOT_BUILT: Mapping[str, str] = {
-    "kill_switch": "nothing would be halted",
-    "accounts": "no order would be checked for them",
-    "brokers": "none would be connected",
-    "instruments": "none would be priced",
-    "workers": "none would be started",
-    "rules": "no order would be held to them",
-    "alerting": "nobody would be told anything",
-    "web": "no page would be served",
-    "profiles": "no limit would follow from them",
-}
-"""Sections that later versions act on, and what silence about them would hide in this one."""
-
-FilePath = Annotated[
-    str,
-    Meta(
-        title="a path without a tilde, which no shell would expand",
-        min_length=1,
-        max_length=4095,
-        pattern=r"^[^~\x00][^\x00]*$",
-    ),
-]
-
-_NAME = r"^[^\s:\x00]+$"
-ID_MAX = 2**32 - 2
-"""Of users and groups. The number after it means "leave it as it is" to the kernel."""
-User = Annotated[
-    str,
-    Meta(
-        title="a user's name or number, in quotes",
-        min_length=1,
-        max_length=256,
-        pattern=_NAME,
-    ),
-]
-Group = Annotated[
-    str,
-    Meta(
-        title="a group's name or number, in quotes",
-        min_length=1,
-        max_length=256,
-        pattern=_NAME,
-    ),
-]
-
-
-Days = Annotated[float, Meta(gt=0, le=36_500)]
-
-
-@attrs.frozen
-class Disagreement:
-    """A key whose value is good by itself, but not beside the others of its section."""
-
-    key: str
-    message: str
-    remedy: str
-
-
-class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A table of the file. Its keys are checked alone first, then together."""
-
-    def disagreements(self) -> Iterator[Disagreement]:
-        """What the keys of this section mean only together, and what is wrong with it."""
-        return iter(())
+from ..paths import SOCKET_PATH_BYTES_MAX, socket_path_excess
+from .base import ID_MAX, RESTART, Days, Disagreement, FilePath, Group, Section, User
 
 
 class Riskd(Section, frozen=True, kw_only=True):
@@ -319,6 +246,15 @@ class Security(Section, frozen=True, kw_only=True):
         ),
     ] = ()
 
+    two_person: Annotated[
+        bool,
+        Meta(
+            description="What loosens needs two: a recovery, and the lifting of a halt, must name "
+            "as its approver another of those who may act than the one who asks.",
+            extra_json_schema=RESTART,
+        ),
+    ] = False
+
     def disagreements(self) -> Iterator[Disagreement]:
         """A user has one role, the file must say which, and the user must be let in."""
         for key in ("operators", "observers"):
@@ -343,13 +279,3 @@ class Security(Section, frozen=True, kw_only=True):
                 "names a user who is among the operators",
                 "leave each user in one of the two lists",
             )
-
-
-class Config(Section, frozen=True, kw_only=True):
-    """All that riskd can be told."""
-
-    riskd: Riskd = Riskd()
-    control: Control = Control()
-    supervision: Supervision = Supervision()
-    journal: Journal = Journal()
-    security: Security = Security()

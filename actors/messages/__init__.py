@@ -1,0 +1,228 @@
+"""The vocabulary of the whole system: Command | Report | Fact, and the Reply that a command gets.
+
+A *command* asks for something and may be refused. A *report* tells what somebody saw and can't be
+refused, only disbelieved. A *fact* says in the past tense what riskd has decided or lived through;
+what riskd knows is what its facts add up to. A *reply* answers one command, and carries its id. A
+*push* is what a subscriber is told after that, with the id of its `subscribe`.
+
+All of them are frozen, tagged structs. The tag is written out beside the class, because it is what
+other programs see on the socket and what old journals hold: renaming a class is free, changing a
+tag is a break. `tests/golden/messages/` holds one file a tag, and a test compares the bytes.
+
+Commands refuse unknown fields, for they come from outside and a misspelt one must not pass
+unseen. Facts ignore them, so that a newer riskd's history can be read by an older reader of the
+same schema version.
+
+Each module holds one subject, with its own unions at the end; here they come together.
+"""
+
+from datetime import datetime
+
+from msgspec import Struct
+
+from . import daemon, halts, history, talk, tree
+from .base import (
+    PROTOCOL,
+    Bearing,
+    Command,
+    Fact,
+    Lsn,
+    MessageId,
+    Name,
+    Push,
+    Reply,
+    Report,
+)
+from .daemon import (
+    ConfigIs,
+    ConfigRefused,
+    ConfigReloaded,
+    DaemonStarted,
+    DaemonStopped,
+    Reload,
+    Reloaded,
+    ShowConfig,
+)
+from .halts import (
+    By,
+    Cause,
+    CompleteRecovery,
+    Freeze,
+    Halt,
+    HaltPlaced,
+    HaltsAre,
+    HaltsEnded,
+    HaltsLifted,
+    KillSwitchTriggered,
+    LeaseLapsed,
+    LeaseRenewed,
+    Mode,
+    Reason,
+    Recover,
+    RecoveryCompleted,
+    RecoveryStarted,
+    Scope,
+    Seconds,
+    ShowHalts,
+    State,
+    SwitchIs,
+    TimeNoted,
+    Trigger,
+    Unfreeze,
+    Until,
+    UntilCondition,
+    UntilElapsed,
+    UntilInstant,
+    UntilOperator,
+    UntilSession,
+)
+from .history import (
+    JournalRepaired,
+    Loosening,
+    LooseningProposed,
+    LooseningWithdrawn,
+    ProjectionRebuilt,
+    SnapshotSkipped,
+)
+from .talk import (
+    Error,
+    Hello,
+    Position,
+    Refused,
+    Status,
+    StatusIs,
+    Subscribe,
+    Subscribed,
+    Told,
+    Version,
+    VersionIs,
+    Welcome,
+)
+from .tree import (
+    ActorKilled,
+    Actors,
+    ActorsAre,
+    ActorSilent,
+    Beat,
+    ChildEnded,
+    ChildFailed,
+    ChildHeld,
+    ChildReleased,
+    ChildRestarted,
+    ChildStuck,
+    KillActor,
+    MessageQuarantined,
+    Pulse,
+    SupervisorEscalated,
+)
+
+ClientCommand = talk.Commands | tree.Commands | daemon.Commands | halts.Commands
+"""What may arrive on the socket. Anything else gets a typed error."""
+
+AnyReply = talk.Replies | tree.Replies | daemon.Replies | halts.Replies
+AnyPush = talk.Pushes
+AnyFact = tree.Facts | daemon.Facts | halts.Facts | history.Facts
+
+
+class Recorded(Struct, frozen=True, kw_only=True):
+    """A fact with its place in history, as the journal holds it. `lsn` counts from 1 without a gap.
+
+    `at` is the wall clock, in UTC, and may jump. `monotonic_s` can't, and is comparable only
+    within one boot.
+    """
+
+    lsn: int
+    at: datetime
+    monotonic_s: float
+    fact: AnyFact
+
+
+__all__ = [
+    "PROTOCOL",
+    "ActorKilled",
+    "ActorSilent",
+    "Actors",
+    "ActorsAre",
+    "AnyFact",
+    "AnyPush",
+    "AnyReply",
+    "Bearing",
+    "Beat",
+    "By",
+    "Cause",
+    "ChildEnded",
+    "ChildFailed",
+    "ChildHeld",
+    "ChildReleased",
+    "ChildRestarted",
+    "ChildStuck",
+    "ClientCommand",
+    "Command",
+    "CompleteRecovery",
+    "ConfigIs",
+    "ConfigRefused",
+    "ConfigReloaded",
+    "DaemonStarted",
+    "DaemonStopped",
+    "Error",
+    "Fact",
+    "Freeze",
+    "Halt",
+    "HaltPlaced",
+    "HaltsAre",
+    "HaltsEnded",
+    "HaltsLifted",
+    "Hello",
+    "JournalRepaired",
+    "KillActor",
+    "KillSwitchTriggered",
+    "LeaseLapsed",
+    "LeaseRenewed",
+    "Loosening",
+    "LooseningProposed",
+    "LooseningWithdrawn",
+    "Lsn",
+    "MessageId",
+    "MessageQuarantined",
+    "Mode",
+    "Name",
+    "Position",
+    "ProjectionRebuilt",
+    "Pulse",
+    "Push",
+    "Reason",
+    "Recorded",
+    "Recover",
+    "RecoveryCompleted",
+    "RecoveryStarted",
+    "Refused",
+    "Reload",
+    "Reloaded",
+    "Reply",
+    "Report",
+    "Scope",
+    "Seconds",
+    "ShowConfig",
+    "ShowHalts",
+    "SnapshotSkipped",
+    "State",
+    "Status",
+    "StatusIs",
+    "Subscribe",
+    "Subscribed",
+    "SupervisorEscalated",
+    "SwitchIs",
+    "TimeNoted",
+    "Told",
+    "Trigger",
+    "Unfreeze",
+    "Until",
+    "UntilCondition",
+    "UntilElapsed",
+    "UntilInstant",
+    "UntilOperator",
+    "UntilSession",
+    "Version",
+    "VersionIs",
+    "Welcome",
+]
