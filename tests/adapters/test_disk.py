@@ -8,12 +8,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from riskd.actors.ports import Disk, Held
+from riskd.adapters import disk as module
 from riskd.adapters.disk import SystemDisk
 from riskd.adapters.simulated_disk import SimulatedDisk
 
@@ -357,6 +359,36 @@ def test_a_link_in_its_place_is_not_the_file(tmp_path: Path) -> None:
     file = SystemDisk().create(tmp_path / "f", 0)
     (tmp_path / "f").rename(tmp_path / "g")
     (tmp_path / "f").symlink_to(tmp_path / "g")
+    assert not file.is_named()
+
+
+def test_a_file_is_looked_for_without_a_look_at_its_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stat asks for them, and the next sync has to take them along."""
+    real, stats = os.stat, []
+
+    def seen(*asked: Any, **how: Any) -> os.stat_result:
+        stats.append(asked)
+        return real(*asked, **how)
+
+    file = SystemDisk().create(tmp_path / "f", 0)
+    with monkeypatch.context() as watched:
+        watched.setattr(os, "stat", seen)
+        is_named = file.is_named()
+    assert (is_named, stats) == (True, [])
+
+
+@pytest.mark.parametrize("statx", [None, lambda *_: -1], ids=["missing", "refused"])
+def test_a_machine_that_tells_no_inode_alone_is_asked_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statx: object
+) -> None:
+    monkeypatch.setattr(module, "_statx", statx)
+    file = SystemDisk().create(tmp_path / "f", 0)
+    assert file.is_named()
+    (tmp_path / "f").rename(tmp_path / "g")
+    assert not file.is_named()
+    (tmp_path / "f").touch()
     assert not file.is_named()
 
 
