@@ -21,8 +21,12 @@ class NotLoosened(Exception):
     """What would have allowed more is not in force. The text says why."""
 
 
+class Withdrawn(NotLoosened):
+    """Something was tightened meanwhile. Whoever still wants it decides again."""
+
+
 Settle = Callable[[], Awaitable[None]]
-"""Wait until all facts so far are on the disk. Raises NotLoosened."""
+"""Wait until all facts so far are on the disk, or until it is clear that they won't be soon."""
 
 
 class LeasePage(Protocol):

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import attrs
 
-from .messages import ConfigRefused, ConfigReloaded, Refused, Reload, Reloaded
+from .messages import By, ConfigRefused, ConfigReloaded, Refused, Reload, Reloaded, Reply
 from .ports import Loosen, NotLoosened, Record
 
 NAME = "settings"
@@ -42,6 +42,14 @@ class Source(Protocol):
         """From now on this is in force, but for what needs a restart."""
 
 
+@attrs.frozen
+class Asked:
+    """A reload with who wants it."""
+
+    command: Reload
+    by: By
+
+
 @attrs.define(eq=False)
 class Settings:
     """Behaviour of the actor."""
@@ -51,14 +59,17 @@ class Settings:
     loosen: Loosen
 
     async def receive(self, message: object) -> object:
-        if not isinstance(message, Reload):
-            raise TypeError(f"the settings actor takes Reload, and got {type(message).__name__}")
+        if not isinstance(message, Asked):
+            raise TypeError(f"the settings actor takes Asked, and got {type(message).__name__}")
+        return await self._reload(message.command, message.by)
+
+    async def _reload(self, command: Reload, by: By) -> Reply:
         try:
             candidate = await self.source.read()
         except Invalid as invalid:
-            self.record(ConfigRefused(source=self.source.name, problems=invalid.problems))
+            self.record(ConfigRefused(source=self.source.name, problems=invalid.problems, by=by))
             return Refused(
-                id=message.id,
+                id=command.id,
                 code="invalid_config",
                 message=f"{self.source.name} is not valid; the old configuration stays in force",
                 problems=list(invalid.problems),
@@ -68,15 +79,16 @@ class Settings:
             digest=candidate.digest,
             changed=candidate.changed,
             needs_restart=candidate.needs_restart,
+            by=by,
         )
         try:
             await self.loosen(reloaded)
         except NotLoosened as why:
             said = f"{why}; the old configuration stays in force"
-            return Refused(id=message.id, code="not_loosened", message=said)
+            return Refused(id=command.id, code="not_loosened", message=said)
         self.source.take(candidate)
         return Reloaded(
-            id=message.id,
+            id=command.id,
             source=candidate.source,
             changed=list(candidate.changed),
             needs_restart=list(candidate.needs_restart),

@@ -11,6 +11,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import attrs
 from msgspec import Struct
@@ -62,6 +63,8 @@ def load(path: Path, environment: Mapping[str, str]) -> Loaded:
 def parse(text: str, source: str, environment: Mapping[str, str]) -> Loaded:
     """The configuration in a text; `source` is what messages call it."""
     config = parse_as(Config, text, source, environment)
+    if problem := _no_zone(config.session.zone, text, source):
+        raise ConfigInvalid([problem])
     return Loaded(config, source, hashlib.sha256(text.encode()).hexdigest())
 
 
@@ -86,6 +89,20 @@ def parse_as(struct: type[S], text: str, source: str, environment: Mapping[str, 
         for each in findings
     ]
     raise ConfigInvalid(sorted(problems, key=lambda each: (each.line is None, each.line or 0)))
+
+
+def _no_zone(zone: str, text: str, source: str) -> Problem | None:
+    """Which zones there are is the machine's to say, not the schema's."""
+    if zone == "UTC":
+        return None
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        line = positions(text).line(("session", "zone"))
+        message = "is no time zone that this machine knows"
+        remedy = "write one of the IANA database, and see that tzdata is installed"
+        return Problem(source, "session.zone", line, message, remedy)
+    return None
 
 
 def _text(path: Path) -> str | Problem:

@@ -4,6 +4,8 @@ The tree, in dependency order (rest_for_one: what stands on a crashed part start
 
     riskd
      ├─ ledger        the journal: syncs, snapshots, the archive
+     ├─ kill_switch   keeps the lease page as the facts have it
+     ├─ recovery      what lets trading go on: recoveries, and the end of halts
      ├─ settings      the configuration in force, and its reload
      ├─ watchdogs     one_for_one
      │   ├─ service   tells the service manager that riskd is well, only when it is
@@ -26,25 +28,34 @@ import msgspec
 import structlog
 import trio
 
-from ..actors import heartbeat, service, settings
+from ..actors import heartbeat, kill_switch, recovery, service, settings
 from ..actors.actor import Behaviour, serve
 from ..actors.control import CommandRefused, CommandUnavailable, Control
 from ..actors.core.access import Access, Caller, Tokens
+from ..actors.core.halts import halts_shown, shown
+from ..actors.core.kill_switch import Rules, after_crash
+from ..actors.kill_switch import KillSwitch
 from ..actors.mailbox import ActorDied, AskTimeout, Mailbox, MailboxFull, Registry
 from ..actors.messages import (
     PROTOCOL,
+    ActorKillAsked,
     ActorKilled,
     Actors,
     ActorsAre,
     ActorSilent,
+    By,
     ChildFailed,
     ChildStuck,
     Command,
     ConfigIs,
     ConfigRefused,
+    DaemonStarted,
     Fact,
+    HaltPlaced,
     JournalRepaired,
     KillActor,
+    KillSwitchTriggered,
+    LeaseLapsed,
     Loosening,
     MessageQuarantined,
     ProjectionRebuilt,
@@ -60,7 +71,8 @@ from ..actors.messages import (
     Version,
     VersionIs,
 )
-from ..actors.ports import Clock, NotLoosened, Offload, ServiceLink
+from ..actors.ports import Clock, LeasePage, NotLoosened, Offload, ServiceLink, Withdrawn
+from ..actors.switchboard import Switchboard
 from ..config.loader import Loaded, load
 from ..config.problems import ConfigInvalid
 from ..config.render import NEEDS_RESTART, differences, masked
@@ -72,15 +84,19 @@ from .journal import JournalFailed
 from .known import Known
 from .ledger import Ledger, Overtaken
 from .stacks import stack
-from .status import NO_KILL_SWITCH, NOT_BUILT, find, tree_rows
+from .status import NOT_BUILT, find, tree_rows
 from .tree import ChildSpec, Context, NotRunning, Ports, Supervisor
 
 TROUBLE = (
+    ActorKillAsked,
     ActorSilent,
     ChildFailed,
     ChildStuck,
     ConfigRefused,
+    HaltPlaced,
     JournalRepaired,
+    KillSwitchTriggered,
+    LeaseLapsed,
     MessageQuarantined,
     ProjectionRebuilt,
     SnapshotSkipped,
@@ -190,9 +206,16 @@ def _actor(mailbox: Mailbox, make: Callable[[], Behaviour]) -> Callable[..., Awa
     return run
 
 
-def user_ids(names: Sequence[str]) -> frozenset[int]:
-    """Users by name or number. KeyError names one that this machine doesn't have."""
-    return frozenset(int(name) if name.isdecimal() else pwd.getpwnam(name).pw_uid for name in names)
+def user_id(name: str) -> int:
+    """A user by name or number. KeyError says that this machine doesn't have it."""
+    return int(name) if name.isdecimal() else pwd.getpwnam(name).pw_uid
+
+
+def names_of(number: int) -> tuple[str, ...]:
+    """What a user can be called, the best name first."""
+    with contextlib.suppress(KeyError):
+        return (pwd.getpwuid(number).pw_name, str(number))
+    return (str(number),)
 
 
 def group_id(name: str | None) -> int | None:
@@ -218,11 +241,16 @@ class Riskd:
     version: str
     process_id: int
     python: str
+    page: LeasePage
+    people: Mapping[str, int]
+    """Those who may act, by every name they can be called."""
     places: int
     on_stuck: Callable[[str, Sequence[str]], None]
     spawn: Callable[[Callable[[], Awaitable[None]]], None] = lambda _: None
     root: Supervisor = attrs.field(init=False)
     _registry: Registry = attrs.field(init=False)
+    switch: KillSwitch = attrs.field(init=False)
+    _switchboard: Switchboard = attrs.field(init=False)
     _control: Control = attrs.field(init=False)
     _started_at: str = attrs.field(init=False)
     _started_s: float = attrs.field(init=False)
@@ -232,6 +260,22 @@ class Riskd:
         self._started_s = self.clock.monotonic_s()
         supervision = self.configuration.current.supervision
         self._registry = Registry(self.record, crashes_max=supervision.redeliveries)
+        recoveries = self._registry.add(recovery.NAME, capacity=64)
+        self.switch = KillSwitch(
+            halts=self.known.halts,
+            record=self.record,
+            page=self.page,
+            clock=self.clock,
+            doubt=self.doubt,
+            recovery=recoveries,
+        )
+        self._switchboard = Switchboard(
+            switch=self.switch,
+            recovery=recoveries,
+            session=lambda: self.configuration.current.session,
+            people={user_id: name for name, user_id in reversed(list(self.people.items()))},
+            shown=self._kill_switch,
+        )
         self._control = Control(
             [self.endpoint.socket],
             msgspec.structs.replace(self.configuration.current.control, max_clients=self.places),
@@ -246,6 +290,12 @@ class Riskd:
 
     def record(self, fact: Fact) -> None:
         self._record(fact)
+        if isinstance(fact, SupervisorEscalated) and fact.supervisor == self.root.name:
+            # The end of this riskd: what it leaves behind must be halted, whoever starts it again.
+            reason = f"{fact.child} failed more often than its budget allows: {fact.cause}"
+            self.switch.trigger(
+                by=By(via="riskd"), cause="watchdog", source="supervision", reason=reason
+            )
 
     def record_failure(self, fact: ChildFailed, error: BaseException) -> None:
         """The log has where the error came from as well; history has its one line."""
@@ -263,6 +313,38 @@ class Riskd:
             is_written = False
         self._tell(fact, **more, **({} if is_written else {"unwritten": True}))
 
+    def doubt(self) -> str | None:
+        """Why what riskd knows can't be relied on; then nothing may trade. None: it can."""
+        if self.ledger.failure is not None:
+            return f"the journal has failed: {self.ledger.failure}"
+        if self.ledger.suspected:
+            return f"in doubt, and being made again: {', '.join(self.ledger.suspected)}"
+        return None
+
+    def record_start(self) -> None:
+        """A run begins, halted if the last one did not end in order. Raises JournalFailed: a start
+        that can't be written down is none."""
+        self.tell_what_was_found()
+        policy = self.configuration.current.kill_switch.after_crash
+        halted = after_crash(self.known.halts.now, by=By(via="riskd"), policy=policy)
+        started = DaemonStarted(
+            version=self.version,
+            process_id=self.process_id,
+            boot=self.clock.boot(),
+            config_source=self.configuration.name,
+            config_digest=self.configuration.digest,
+        )
+        # In one commit: a crash in between would make the next start believe in an orderly end.
+        facts = (started,) if halted is None else (started, halted)
+        self.ledger.commit(*facts)
+        for fact in facts:
+            self._tell(fact)
+        self.switch.publish()
+
+    async def _settle(self) -> None:
+        with trio.move_on_after(LOOSEN_TIMEOUT_S), contextlib.suppress(JournalFailed):
+            await self.ledger.wait_safe(self.ledger.lsn)
+
     async def loosen(self, fact: Loosening) -> None:
         """Record what allows more, once the disk has it. Raises NotLoosened."""
         try:
@@ -271,7 +353,9 @@ class Riskd:
         except trio.TooSlowError:
             seconds = f"{LOOSEN_TIMEOUT_S:g} s"
             raise NotLoosened(f"the journal's disk did not confirm it within {seconds}") from None
-        except (JournalFailed, Overtaken) as error:
+        except Overtaken as error:
+            raise Withdrawn(str(error)) from error
+        except JournalFailed as error:
             raise NotLoosened(str(error)) from error
         self._tell(fact)
 
@@ -285,7 +369,8 @@ class Riskd:
         fields = {name: getattr(fact, name) for name in fact.__struct_fields__}
         log = structlog.get_logger("riskd.fact")
         say = log.warning if isinstance(fact, TROUBLE) else log.info
-        say(tag.replace("_", ".", 1), **fields, **more)
+        subject, _, verb = tag.rpartition("_")
+        say(f"{subject}.{verb}", **fields, **more)
 
     # --- the tree
 
@@ -309,6 +394,8 @@ class Riskd:
         return Supervisor(
             [
                 ChildSpec(keeper.NAME, self._keep_ledger()),
+                ChildSpec(kill_switch.NAME, self._keep_switch()),
+                ChildSpec(recovery.NAME, self._recover()),
                 ChildSpec(settings.NAME, self._settings()),
                 ChildSpec("watchdogs", watchdogs.run, kind="supervisor", shutdown=3.0),
                 ChildSpec("control", self._serve_control(), shutdown=2.0),
@@ -337,6 +424,31 @@ class Riskd:
                 await serve(mailbox, _Quiet(keeper.NAME), task_status=task_status)
 
         return run
+
+    def _keep_switch(self) -> Callable[..., Awaitable[None]]:
+        mailbox = self._registry.add(kill_switch.NAME, capacity=8)
+        return _actor(mailbox, lambda: kill_switch.Watch(self.switch))
+
+    def _recover(self) -> Callable[..., Awaitable[None]]:
+        return _actor(
+            self._registry[recovery.NAME],
+            lambda: recovery.Recovery(
+                switch=self.switch,
+                rules=self._rules,
+                unreconciled=tuple,
+                loosen=self.loosen,
+                settle=self._settle,
+                shown=self._kill_switch,
+            ),
+        )
+
+    def _rules(self) -> Rules:
+        current = self.configuration.current
+        return Rules(
+            cooldown_s=current.kill_switch.cooldown_s,
+            two_person=current.security.two_person,
+            people=self.people,
+        )
 
     def _settings(self) -> Callable[..., Awaitable[None]]:
         mailbox = self._registry.add(settings.NAME, capacity=16)
@@ -390,6 +502,7 @@ class Riskd:
             KillActor: self._answer_kill,
             ShowConfig: self._answer_config,
             Reload: self._answer_reload,
+            **self._switchboard.handlers(),
         }
 
     async def _answer_version(self, _caller: Caller, command: Command) -> Reply:
@@ -420,21 +533,22 @@ class Riskd:
             raise CommandRefused(
                 "not_running", f"{command.name!r} is {child.state}: there is nothing to kill"
             )
-        structlog.get_logger("riskd.control").warning(
-            "actor.kill", actor=command.name, user_id=caller.peer.user_id
-        )
+        by = self._switchboard.by(caller)
+        self.record(ActorKillAsked(by=by, actor=command.name, incarnation=child.incarnation))
         # Not before the reply is on its way: whoever kills `control` is told that it will happen.
         self.spawn(lambda: self.crash(command.name))
         return ActorKilled(id=command.id, name=command.name, incarnation=child.incarnation)
 
-    async def _answer_reload(self, _caller: Caller, command: Command) -> Reply:
+    async def _answer_reload(self, caller: Caller, command: Command) -> Reply:
         assert isinstance(command, Reload), "the table of handlers says so"
-        return await self.reload(command)
+        return await self.reload(command, self._switchboard.by(caller))
 
-    async def reload(self, command: Reload) -> Reloaded | Refused:
+    async def reload(self, command: Reload, by: By) -> Reloaded | Refused:
         """Ask the settings actor, as the socket and SIGHUP both do."""
         try:
-            answer = await self._registry.ask(settings.NAME, command, timeout_s=ASK_TIMEOUT_S)
+            answer = await self._registry.ask(
+                settings.NAME, settings.Asked(command, by), timeout_s=ASK_TIMEOUT_S
+            )
         except (ActorDied, AskTimeout, MailboxFull) as error:
             raise CommandUnavailable(f"settings: {error}") from error
         assert isinstance(answer, Reloaded | Refused), "the settings actor answers with these"
@@ -466,6 +580,17 @@ class Riskd:
             "suspected": list(seen.suspected),
         }
 
+    def _kill_switch(self) -> dict[str, object]:
+        current = self.configuration.current
+        cooldown_s = current.kill_switch.cooldown_s
+        return {
+            **shown(self.known.halts.now, self.switch.now(), cooldown_s),
+            "cooldown_s": cooldown_s,
+            "after_crash": current.kill_switch.after_crash,
+            "two_person": current.security.two_person,
+            "doubt": self.doubt(),
+        }
+
     def status(self) -> dict[str, object]:
         """The document of `riskctl --json status`. Its keys are a contract."""
         return {
@@ -475,8 +600,8 @@ class Riskd:
             "state": self.root.state.mode.value,
             "started_at": self._started_at,
             "uptime_s": round(self.clock.monotonic_s() - self._started_s, 3),
-            "kill_switch": {"state": "KILLED", "reason": NO_KILL_SWITCH},
-            "halts": [],
+            "kill_switch": self._kill_switch(),
+            "halts": halts_shown(self.known.halts.now, self.switch.now()),
             "workers": [],
             "accounts": [],
             "journal": self._journal(),

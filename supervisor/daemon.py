@@ -24,17 +24,18 @@ import trio
 
 from ..actors.control import CommandUnavailable
 from ..actors.core.access import Access
-from ..actors.messages import DaemonStarted, DaemonStopped, Refused, Reload
+from ..actors.messages import By, DaemonStopped, Refused, Reload
 from ..adapters.clock import SystemClock
 from ..adapters.disk import SystemDisk
 from ..adapters.disk_thread import DiskThread
+from ..adapters.lease_page import MemoryLeasePage
 from ..adapters.service_manager import NotifySocket, scrub
 from ..config.loader import Loaded, embedded, load
 from ..config.paths import PathRefused, checked_socket, default_socket, default_state_dir
 from ..config.problems import ConfigInvalid
 from ..config.schema import Config
 from . import keeper, logs
-from .compose import Configuration, Riskd, group_id, user_ids
+from .compose import Configuration, Riskd, group_id, names_of, user_id
 from .endpoint import AnotherDaemon, SocketUnusable, claim
 from .journal import DirectoryUnusable, JournalError, JournalFailed, JournalHeld
 from .known import Known
@@ -49,7 +50,8 @@ FINISH_S = 5.0
 """How long the disk may take for the last facts. A disk that is well needs milliseconds."""
 FAILED_S = 1.0
 """How long a riskd whose journal has failed goes on to say so, before it ends."""
-SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+BY_SIGNAL = By(via="signal")
 FILES_KEPT = 64
 """Descriptors that clients can't take: the ledger, logs, and what a restart opens."""
 
@@ -95,7 +97,7 @@ class CannotStart(Exception):
 def run(options: Options, environment: "os._Environ[str]") -> Exit:
     """Run riskd until it is stopped. Raises CannotStart before anything has been done."""
     loaded = read_config(options.config, environment)
-    access, group = _access(loaded)
+    access, group, people = _access(loaded)
     state_dir, path = _places(options, loaded, environment)
     places = _places_for_clients(loaded.config.control.max_clients)
     with contextlib.ExitStack() as held:
@@ -105,6 +107,8 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
         clock = SystemClock()
         known = Known()
         journal = loaded.config.journal
+        page = MemoryLeasePage()
+        held.callback(page.close)
         with _told_in_one_line():
             ledger = held.enter_context(
                 open_ledger(
@@ -117,6 +121,7 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
                 )
             )
             endpoint = held.enter_context(claim(path, group))
+        page.link(path.with_suffix(".lease"))
         said = loaded.config.riskd
         writer = logs.configure(said.log_format, said.log_level)
         held.callback(writer.close)
@@ -132,6 +137,8 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
             endpoint=endpoint,
             manager=manager,
             access=access,
+            people=people,
+            page=page,
             version=version("riskd"),
             process_id=os.getpid(),
             python=platform.python_version(),
@@ -190,19 +197,24 @@ def _places(options: Options, loaded: Loaded, environment: Mapping[str, str]) ->
         raise CannotStart(Exit.UNUSABLE, [str(error)]) from error
 
 
-def _access(loaded: Loaded) -> tuple[Access, int | None]:
-    """Who may do what, and the group whose members can reach the socket."""
+def _access(loaded: Loaded) -> tuple[Access, int | None, dict[str, int]]:
+    """Who may do what, the group whose members can reach the socket, and the names of all who may
+    act: by what the machine calls them, what the file does, and by number."""
     security = loaded.config.security
     try:
+        operators = {name: user_id(name) for name in security.operators}
         access = Access(
             own_user_id=_uid(),
-            operator_user_ids=user_ids(security.operators),
-            observer_user_ids=user_ids(security.observers),
+            operator_user_ids=frozenset(operators.values()),
+            observer_user_ids=frozenset(map(user_id, security.observers)),
         )
-        return access, group_id(security.group)
+        group = group_id(security.group)
     except KeyError as error:
         line = f"{loaded.source}: security: {error.args[0]}; name users and groups of this machine"
         raise CannotStart(Exit.CONFIG, [line]) from None
+    everyone = {0, access.own_user_id, *access.operator_user_ids}
+    people = {name: number for number in sorted(everyone) for name in names_of(number)}
+    return access, group, {**people, **operators}
 
 
 def _uid() -> int:
@@ -266,7 +278,7 @@ class Daemon:
                 riskd.configuration.on_change = self._follow
                 self._is_up = True
                 self._nursery.start_soon(self._obey, received)
-                self._record_start()
+                riskd.record_start()
                 async with trio.open_nursery() as tree:
                     await tree.start(riskd.root.run)
                     await self._settle()
@@ -290,22 +302,6 @@ class Daemon:
             late = TimeoutError(errno.ETIMEDOUT, f"the disk did not answer within {FINISH_S:g} s")
             ledger.failed(journal.fail("the last facts could not be synced", late))
 
-    def _record_start(self) -> None:
-        """Raises JournalFailed: a start that can't be written down is none."""
-        self.riskd.tell_what_was_found()
-        configuration = self.riskd.configuration
-        self.riskd.record(
-            DaemonStarted(
-                version=self.riskd.version,
-                process_id=self.riskd.process_id,
-                boot=self.riskd.clock.boot(),
-                config_source=configuration.name,
-                config_digest=configuration.digest,
-            )
-        )
-        if self.riskd.ledger.failure is not None:
-            raise self.riskd.ledger.failure
-
     async def _settle(self) -> None:
         """Nobody is told that riskd is up before its start is as safe as the durability asks."""
         ledger = self.riskd.ledger
@@ -327,7 +323,9 @@ class Daemon:
     async def _obey(self, received: AsyncIterator[int]) -> None:
         async for number in received:
             name = signal.Signals(number).name
-            if number == signal.SIGHUP:
+            if number == signal.SIGUSR1:
+                self.riskd.switch.trigger(by=BY_SIGNAL, cause="manual", source=name, reason=name)
+            elif number == signal.SIGHUP:
                 # On the side: a reload that hangs must not keep the next signal from being heard.
                 self._nursery.start_soon(self._reload, name)
             elif self._stop_reason is None:
@@ -353,7 +351,7 @@ class Daemon:
         monotonic = f"MONOTONIC_USEC={int(self.riskd.clock.monotonic_s() * 1e6)}"
         self._notify_reload("RELOADING=1", monotonic)
         try:
-            reply = await self.riskd.reload(Reload())
+            reply = await self.riskd.reload(Reload(), BY_SIGNAL)
         except CommandUnavailable as error:
             self._log("error", "config.not_reloaded", why=str(error), asked_by=name)
         else:
@@ -368,6 +366,10 @@ class Daemon:
 
     def on_ledger_failed(self, failure: JournalFailed) -> None:
         """Nothing can be remembered any more: say so for a moment to whoever asks, then end."""
+        # On a full disk the journal has kept room for this fact; else it is in force unwritten.
+        self.riskd.switch.trigger(
+            by=By(via="riskd"), cause="disk", source="journal", reason=str(failure)
+        )
         self._log("error", "ledger.failed", why=str(failure))
         self.manager.notify("STATUS=the journal has failed; ending")
         if self._is_up:
@@ -382,6 +384,9 @@ class Daemon:
     def on_stuck(self, path: str, stack: Sequence[str]) -> None:
         """Something swallows its cancellation. The rest is stopped in order, then the process."""
         self._log("error", "actor.stuck", actor=path, stack=list(stack))
+        self.riskd.switch.trigger(
+            by=By(via="riskd"), cause="watchdog", source="supervision", reason=f"{path} is stuck"
+        )
         self._stop_reason = self._stop_reason or f"{path} is stuck"
         self.riskd.root.shutdown()
         self._nursery.start_soon(self._end_around_it)

@@ -2,6 +2,7 @@
 
 import attrs
 
+from ..actors.core.halts import Halts
 from .ledger import Projection
 from .past import SupervisionHistory
 
@@ -11,7 +12,8 @@ class Known:
     """What the facts add up to, by subject. Before the first fact until a ledger is opened."""
 
     supervision: SupervisionHistory = attrs.field(factory=SupervisionHistory)
+    halts: Halts = attrs.field(factory=Halts)
 
     def projections(self) -> tuple[Projection, ...]:
         """All of them, in the order in which each fact is applied."""
-        return (self.supervision,)
+        return (self.supervision, self.halts)

@@ -9,18 +9,12 @@ Row = dict[str, object]
 NOT_BUILT = (
     "the gate and its rules",
     "the book of positions",
-    "the kill switch, halts and the lease",
     "workers",
     "broker links",
     "alerts",
     "the web dashboard",
 )
 """What this version can't do. It is said in `status`, so that nobody takes silence for safety."""
-
-NO_KILL_SWITCH = (
-    "this version has no gate and no kill switch yet: it supervises its own actors, answers no "
-    "order check, and nothing may trade on its word"
-)
 
 
 def tree_rows(root: Supervisor, mailboxes: Mapping[str, Row]) -> list[Row]:

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 from riskd.actors import messages
 from riskd.actors.messages import (
+    ActorKillAsked,
     ActorKilled,
     Actors,
     ActorsAre,
@@ -103,13 +104,14 @@ KINDS: dict[Kind, Any] = {
 """Each kind, and what its bytes are decoded as."""
 
 CHILD = {"supervisor": "riskd/watchdogs", "child": "heartbeat"}
+BY = By(via="socket", user_id=1000, user="bob", process_id=4711)
 RELOADED = ConfigReloaded(
     source="riskd.toml",
     digest="5ee7",
     changed=("riskd.log_level",),
     needs_restart=("control.max_clients",),
+    by=BY,
 )
-BY = By(via="socket", user_id=1000, user="bob", process_id=4711)
 HALT = Halt(
     scope="account:main",
     mode="reduce_only",
@@ -171,6 +173,7 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
         config_digest="5ee7",
     ),
     DaemonStopped(reason="SIGTERM"),
+    ActorKillAsked(by=BY, actor="heartbeat", incarnation=7),
     ChildFailed(**CHILD, incarnation=1, phase="running", cause="ValueError: no mark"),
     ChildRestarted(**CHILD, incarnation=2, because_of="service", cause="ValueError: no mark"),
     ChildEnded(**CHILD, incarnation=2, cause="ValueError: no mark"),
@@ -181,7 +184,7 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
     MessageQuarantined(actor="settings", message="Reload", attempts=3),
     ActorSilent(actor="settings", deadline_s=2.0),
     RELOADED,
-    ConfigRefused(source="riskd.toml", problems=("riskd.toml:1: key: why",)),
+    ConfigRefused(source="riskd.toml", problems=("riskd.toml:1: key: why",), by=BY),
     JournalRepaired(
         file="00000000000000000001.log",
         lost_lsn=17,

@@ -24,6 +24,7 @@ from . import daemon, halts, history, talk, tree
 from .base import (
     PROTOCOL,
     Bearing,
+    By,
     Command,
     Fact,
     Lsn,
@@ -44,7 +45,6 @@ from .daemon import (
     ShowConfig,
 )
 from .halts import (
-    By,
     Cause,
     CompleteRecovery,
     Freeze,
@@ -99,6 +99,7 @@ from .talk import (
     Welcome,
 )
 from .tree import (
+    ActorKillAsked,
     ActorKilled,
     Actors,
     ActorsAre,
@@ -139,6 +140,7 @@ class Recorded(Struct, frozen=True, kw_only=True):
 
 __all__ = [
     "PROTOCOL",
+    "ActorKillAsked",
     "ActorKilled",
     "ActorSilent",
     "Actors",

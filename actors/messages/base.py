@@ -21,6 +21,18 @@ PROTOCOL = 1
 number changes only when an old client would be misled."""
 
 
+class By(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Who did it, by the kernel's word, and which way it came.
+
+    "riskd": it did so itself, and the source beside this says which part of it.
+    """
+
+    via: Literal["socket", "signal", "riskd"]
+    user_id: int | None = None
+    user: str | None = None
+    process_id: int | None = None
+
+
 class Command(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
     """Something a client asks for. The id comes back in the reply; its meaning is the client's."""
 

@@ -2,7 +2,7 @@
 
 from typing import ClassVar
 
-from .base import Bearing, Command, Fact, Reply
+from .base import Bearing, By, Command, Fact, Reply
 
 
 class ShowConfig(Command, frozen=True, kw_only=True, tag="config"):
@@ -52,6 +52,7 @@ class ConfigReloaded(Fact, frozen=True, kw_only=True, tag="config_reloaded"):
     digest: str
     changed: tuple[str, ...]
     needs_restart: tuple[str, ...]
+    by: By | None = None
 
 
 class ConfigRefused(Fact, frozen=True, kw_only=True, tag="config_refused"):
@@ -59,6 +60,7 @@ class ConfigRefused(Fact, frozen=True, kw_only=True, tag="config_refused"):
 
     source: str
     problems: tuple[str, ...]
+    by: By | None = None
 
 
 Commands = ShowConfig | Reload

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct
 
-from .base import Bearing, Command, Fact, Name, Reply
+from .base import Bearing, By, Command, Fact, Name, Reply
 
 Scope = Annotated[
     str,
@@ -43,18 +43,6 @@ Cause = Literal[
 
 Reason = Annotated[str, Meta(title="a reason", min_length=1, max_length=512, pattern=r"\S")]
 Seconds = Annotated[float, Meta(title="seconds above 0, up to a year", gt=0, le=31_536_000)]
-
-
-class By(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Who did it, by the kernel's word, and which way it came.
-
-    "riskd": it did so itself, and the source beside this says which part of it.
-    """
-
-    via: Literal["socket", "signal", "riskd"]
-    user_id: int | None = None
-    user: str | None = None
-    process_id: int | None = None
 
 
 # --- how long a halt lasts ------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from typing import ClassVar
 
 from msgspec import Struct
 
-from .base import Bearing, Command, Fact, Name, Reply, Report
+from .base import Bearing, By, Command, Fact, Name, Reply, Report
 
 
 class Actors(Command, frozen=True, kw_only=True, tag="actors"):
@@ -37,6 +37,14 @@ class Pulse(Report, frozen=True, kw_only=True, tag="pulse"):
 
     beating: tuple[str, ...]
     silent: tuple[str, ...]
+
+
+class ActorKillAsked(Fact, frozen=True, kw_only=True, tag="actor_kill_asked"):
+    """Somebody wanted this incarnation to crash."""
+
+    by: By
+    actor: str
+    incarnation: int
 
 
 class ChildFailed(Fact, frozen=True, kw_only=True, tag="child_failed"):
@@ -124,7 +132,8 @@ class ActorSilent(Fact, frozen=True, kw_only=True, tag="actor_silent"):
 Commands = Actors | KillActor
 Replies = ActorsAre | ActorKilled
 Facts = (
-    ChildFailed
+    ActorKillAsked
+    | ChildFailed
     | ChildRestarted
     | ChildEnded
     | ChildHeld

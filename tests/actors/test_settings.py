@@ -7,6 +7,7 @@ import pytest
 import trio
 from riskd.actors.messages import (
     Beat,
+    By,
     ConfigRefused,
     ConfigReloaded,
     Fact,
@@ -16,9 +17,10 @@ from riskd.actors.messages import (
     Reloaded,
 )
 from riskd.actors.ports import NotLoosened
-from riskd.actors.settings import Candidate, Invalid, Settings
+from riskd.actors.settings import Asked, Candidate, Invalid, Settings
 from trio.testing import wait_all_tasks_blocked
 
+BY = By(via="socket", user_id=1000, user="bob", process_id=4711)
 CANDIDATE = Candidate(
     source="riskd.toml", digest="d1", changed=("riskd.log_level",), needs_restart=("riskd.socket",)
 )
@@ -50,13 +52,14 @@ class File:
 
 async def test_a_valid_file_is_recorded_and_then_in_force() -> None:
     file = File(CANDIDATE)
-    answer = await Settings(file, file.record, file.loosen).receive(Reload(id=7))
+    answer = await Settings(file, file.record, file.loosen).receive(Asked(Reload(id=7), BY))
     assert file.happened == [
         ConfigReloaded(
             source="riskd.toml",
             digest="d1",
             changed=("riskd.log_level",),
             needs_restart=("riskd.socket",),
+            by=BY,
         ),
         CANDIDATE,
     ]
@@ -67,9 +70,9 @@ async def test_a_valid_file_is_recorded_and_then_in_force() -> None:
 
 async def test_an_invalid_file_changes_nothing_and_its_problems_are_recorded_and_answered() -> None:
     file = File(Invalid(("riskd.toml:1: a", "riskd.toml:2: b")))
-    answer = await Settings(file, file.record, file.loosen).receive(Reload(id=7))
+    answer = await Settings(file, file.record, file.loosen).receive(Asked(Reload(id=7), BY))
     problems = ("riskd.toml:1: a", "riskd.toml:2: b")
-    assert file.happened == [ConfigRefused(source="riskd.toml", problems=problems)]
+    assert file.happened == [ConfigRefused(source="riskd.toml", problems=problems, by=BY)]
     assert isinstance(answer, Refused)
     assert (answer.id, answer.code, answer.problems) == (7, "invalid_config", list(problems))
     assert "the old configuration stays in force" in answer.message
@@ -80,7 +83,7 @@ async def test_what_is_not_loosened_changes_nothing_and_is_answered_with_its_rea
         raise NotLoosened("the disk did not confirm it")
 
     file = File(CANDIDATE)
-    answer = await Settings(file, file.record, refuse).receive(Reload(id=7))
+    answer = await Settings(file, file.record, refuse).receive(Asked(Reload(id=7), BY))
     assert answer == Refused(
         id=7,
         code="not_loosened",
@@ -98,7 +101,7 @@ async def test_nothing_is_in_force_before_the_disk_has_it() -> None:
         await file.loosen(fact)
 
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Settings(file, file.record, wait).receive, Reload())
+        nursery.start_soon(Settings(file, file.record, wait).receive, Asked(Reload(), BY))
         await wait_all_tasks_blocked()
         assert file.happened == []
         disk.set()
@@ -111,7 +114,7 @@ async def test_cancelled_while_the_disk_is_waited_for_it_takes_nothing() -> None
 
     file = File(CANDIDATE)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(Settings(file, file.record, hang).receive, Reload())
+        nursery.start_soon(Settings(file, file.record, hang).receive, Asked(Reload(), BY))
         await wait_all_tasks_blocked()
         nursery.cancel_scope.cancel()
     assert file.happened == []
@@ -120,13 +123,13 @@ async def test_cancelled_while_the_disk_is_waited_for_it_takes_nothing() -> None
 async def test_a_source_that_breaks_crashes_the_actor_and_changes_nothing() -> None:
     file = File(ZeroDivisionError())
     with pytest.raises(ZeroDivisionError):
-        await Settings(file, file.record, file.loosen).receive(Reload())
+        await Settings(file, file.record, file.loosen).receive(Asked(Reload(), BY))
     assert file.happened == []
 
 
 async def test_it_takes_nothing_but_a_reload_and_sets_no_timer() -> None:
     file = File(CANDIDATE)
     settings = Settings(file, file.record, file.loosen)
-    with pytest.raises(TypeError, match="takes Reload, and got Beat"):
+    with pytest.raises(TypeError, match="takes Asked, and got Beat"):
         await settings.receive(Beat())
     assert settings.wake_at() == math.inf

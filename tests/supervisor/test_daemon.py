@@ -389,7 +389,7 @@ cli.main()
 FAULTY_RELOAD = """
 from riskd.supervisor import cli, compose
 
-async def reload(self, command):
+async def reload(self, command, by):
     raise ZeroDivisionError("of its own")
 
 compose.Riskd.reload = reload
