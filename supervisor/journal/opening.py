@@ -42,6 +42,7 @@ from .format import (
     framed_bytes,
     version_of,
 )
+from .reader import why_unread
 from .recovery import Judgement, judge_frame, judge_header
 from .snapshots import Snapshot, SnapshotUnusable, load, snapshot_lsns
 
@@ -185,9 +186,7 @@ class Survey:
             data = read_whole(self.disk, segment.path)
             return gzip.decompress(data) if segment.is_archived else data
         except (OSError, EOFError, zlib.error) as error:
-            raise JournalDamaged(
-                segment.path, f"can't be read: {error}", RESTORE, offset=0, lsn=segment.first
-            ) from error
+            raise _not_read(segment.path, segment.first, error) from error
 
     def _link(self, index: int, header: Header, digest: bytes) -> None:
         """Does this segment continue the one before? The frames say so too; this says it earlier,
@@ -360,14 +359,22 @@ def _segment(disk: Disk, first: int, path: Path) -> Segment:
         finally:
             file.close()
     except OSError as error:
-        raise JournalError(f"{path}: {error.strerror or error}; {RESTORE}") from error
+        what, remedy = why_unread(error, RESTORE)
+        raise JournalError(f"{path}: {what}; {remedy}") from error
 
 
 def _archived(disk: Disk, first: int, path: Path) -> Segment:
     try:
         header = decode_header(gzip.decompress(read_whole(disk, path))[:HEADER_BYTES])
     except (OSError, EOFError, zlib.error) as error:
-        raise JournalDamaged(
-            path, f"can't be read: {error}", RESTORE, offset=0, lsn=first
-        ) from error
+        raise _not_read(path, first, error) from error
     return Segment(first, path, header, is_archived=True)
+
+
+def _not_read(path: Path, lsn: int, error: Exception) -> JournalError:
+    """Damage, unless the bytes may be whole and only can't be had: nobody may give those up."""
+    if isinstance(error, OSError):
+        what, remedy = why_unread(error, RESTORE)
+        if remedy != RESTORE:
+            return JournalError(f"{path}: {what}; {remedy}")
+    return JournalDamaged(path, f"can't be read: {error}", RESTORE, offset=0, lsn=lsn)
