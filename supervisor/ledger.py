@@ -33,12 +33,14 @@ from ..actors.messages import (
     Recorded,
 )
 from ..actors.ports import Clock
-from .journal import Journal, JournalFailed, Snapshot
+from .journal import FactTooLarge, Journal, JournalFailed, Snapshot
 
 RECENT_FACTS_MAX = 4_096
 RECENT_BYTES_MAX = 1_048_576
 """What followers that keep up are served from. Those further behind read the files."""
 FEW = 64
+_UNSTORABLE = (FactTooLarge, ValueError, TypeError, OverflowError)
+"""What is wrong with facts that no disk could take: too long, or no text."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -151,7 +153,9 @@ class Ledger:
         process does not lose them, and what they add up to is what everybody sees.
 
         Facts that tighten are in force even if they can't be written; the answer is 0 then. Where
-        there are others among them JournalFailed is raised, and nothing has happened.
+        there are others among them JournalFailed is raised, and nothing has happened. What can
+        never be stored, whatever the disk, is refused while the journal goes on: but not if
+        something among it tightens, for nobody would be bound by that. Then the journal has failed.
         """
         for fact in facts:
             if fact.BEARING == "loosens":
@@ -179,14 +183,21 @@ class Ledger:
             recorded.append(
                 Recorded(lsn=lsn, at=at, monotonic_s=monotonic_s, fact=fact)  # type: ignore[arg-type]  # every Fact is of AnyFact
             )
-        payloads = [_encode(one) for one in recorded]
         tightens = [fact for fact in facts if fact.BEARING == "tightens"]
+        payloads: list[bytes] = []
         try:
+            payloads += map(_encode, recorded)
             journal.append(payloads, reserved=len(tightens) == len(facts))
         except JournalFailed as failure:
-            if len(tightens) != len(facts):
-                self.failed(failure)
-                raise failure.with_traceback(None) from None
+            self._refuse_others(failure, facts, tightens)
+            lsn = 0
+        except _UNSTORABLE as error:
+            if not tightens:
+                raise
+            if 1 < len(facts) == len(tightens):
+                return self._commit_apart(facts)
+            final = journal.fail("what tightens could not be stored", error)
+            self._refuse_others(final, facts, tightens)
             lsn = 0
         for one in recorded:
             self._apply(one)
@@ -197,6 +208,20 @@ class Ledger:
         if journal.failure is not None:
             self.failed(journal.failure)
         return lsn
+
+    def _commit_apart(self, facts: Sequence[Fact]) -> int:
+        """What tightens is true without what tightens beside it, and more of it can be stored."""
+        half = len(facts) // 2
+        first, last = self._commit(facts[:half]), self._commit(facts[half:])
+        return last if first else 0
+
+    def _refuse_others(
+        self, failure: JournalFailed, facts: Sequence[Fact], tightens: Sequence[Fact]
+    ) -> None:
+        """Without the journal only what tightens is in force, and only by itself."""
+        if len(tightens) != len(facts):
+            self.failed(failure)
+            raise failure.with_traceback(None) from None
 
     def _apply(self, recorded: Recorded) -> None:
         for projection in self._live:

@@ -132,6 +132,10 @@ class Journal:
         """
         if self._failure is not None and not (self._is_full and reserved):
             raise self._failure
+        if len(payloads) > COMMIT_FACTS_MAX:
+            raise FactTooLarge(
+                f"a commit of {len(payloads)} facts; {COMMIT_FACTS_MAX} are the most"
+            )
         need = 0
         for payload in payloads:
             length = len(payload)
@@ -159,12 +163,14 @@ class Journal:
         self._offset += need
         return lsn
 
-    def fail(self, what: str, error: OSError) -> JournalFailed:
+    def fail(self, what: str, error: Exception) -> JournalFailed:
         """Latch a failure: the first one stays, whatever comes after. What a thread that was left
         behind meets when all is closed is none."""
+        why, remedy = str(error), "this is a fault of riskd: report it"
+        if isinstance(error, OSError):
+            why, remedy = error.strerror or why, "see to the disk"
         failure = JournalFailed(
-            f"{self.path}: {what}: {error.strerror or error}; nothing more is written: see to the "
-            f"disk, then start riskd again"
+            f"{self.path}: {what}: {why}; nothing more is written: {remedy}, then start riskd again"
         )
         if self._failure is None and not self._is_closed:
             self._failure = failure
@@ -185,7 +191,7 @@ class Journal:
 
     def _find_room(self, need: int, *, reserved: bool, facts: int) -> None:
         """Go over to the next segment. Without one, what tightens takes from the reserve."""
-        if facts > COMMIT_FACTS_MAX or HEADER_BYTES + need > self.segment_bytes - RESERVE_BYTES:
+        if HEADER_BYTES + need > self.segment_bytes - RESERVE_BYTES:
             raise FactTooLarge(f"a commit of {facts} facts and {need} bytes fits in no segment")
         fits = reserved and self._offset + need <= self.segment_bytes
         if self._is_full and fits:

@@ -124,7 +124,7 @@ def test_a_fact_that_can_not_be_stored_changes_nothing_nor_do_those_beside_it(
 ) -> None:
     with machine.open([story]) as ledger:
         with pytest.raises(error):
-            ledger.commit(neutral("beside"), bad, tightens())
+            ledger.commit(neutral("beside"), bad)
         assert (ledger.lsn, story.told, ledger.failure) == (0, [], None)
         assert ledger.commit(neutral("after")) == 1
     assert machine.told() == [neutral("after")]
