@@ -38,6 +38,7 @@ from . import keeper, logs
 from .compose import Configuration, Riskd, group_id, names_of, user_id
 from .endpoint import AnotherDaemon, SocketUnusable, claim
 from .journal import DirectoryUnusable, JournalError, JournalFailed, JournalHeld
+from .journal.journal import SEALED_MAX
 from .known import Known
 from .recall import MIB, open_ledger
 from .stacks import stack
@@ -52,8 +53,9 @@ FAILED_S = 1.0
 """How long a riskd whose journal has failed goes on to say so, before it ends."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
 BY_SIGNAL = By(via="signal")
-FILES_KEPT = 64
-"""Descriptors that clients can't take: the ledger, logs, and what a restart opens."""
+FILES_KEPT = 64 + SEALED_MAX
+"""Descriptors that clients can't take: the ledger, also while its disk hangs, logs, and what a
+restart opens."""
 
 
 class Exit(enum.IntEnum):

@@ -38,6 +38,9 @@ from .format import (
 )
 from .opening import End, Survey
 
+SEALED_MAX = 64
+"""Full segments that wait for one sync. At any usual rate of facts the disk has hung for minutes by
+then; each holds a descriptor, and what it holds may be lost by a power cut."""
 RESERVE_BYTES = 65_536
 """Room for some hundred facts: a halt, what the enforcer does about it, and the end."""
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
@@ -204,6 +207,9 @@ class Journal:
                 raise failure from error
 
     def _roll(self) -> None:
+        if len(self._sealed) == SEALED_MAX:
+            what = f"{SEALED_MAX} full segments wait for a sync that does not end"
+            raise TimeoutError(errno.ETIMEDOUT, what)
         header = Header(
             first=self.lsn + 1, before=self._first, chain=self._digest.digest(), boot=self.boot
         )

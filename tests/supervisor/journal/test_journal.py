@@ -22,7 +22,7 @@ from riskd.supervisor.journal.format import (
     SEAL,
     framed_bytes,
 )
-from riskd.supervisor.journal.journal import RESERVE_BYTES
+from riskd.supervisor.journal.journal import RESERVE_BYTES, SEALED_MAX
 
 DIRECTORY = Path("/state/journal")
 FACT = b"fact of one frame"
@@ -189,6 +189,35 @@ def test_a_sync_makes_safe_what_was_written_when_it_was_asked_for(disk: Simulate
     assert (journal.safe_lsn, journal.is_safe) == (2, False)
     safe(journal)
     assert (journal.safe_lsn, journal.is_safe) == (3, True)
+
+
+def test_segments_that_wait_for_a_sync_that_hangs_are_not_without_number(
+    disk: SimulatedDisk,
+) -> None:
+    journal = start(disk)
+    for _ in range(SEALED_MAX + 1):
+        journal.append([FACT] * 4)
+    trip = journal.sync()  # and it hangs
+    with pytest.raises(JournalFailed, match="64 full segments wait for a sync that does not end"):
+        journal.append([FACT])
+    assert len(segments(disk)) == len(disk.files) == SEALED_MAX + 1
+    with pytest.raises(JournalFailed):
+        journal.append([FACT], reserved=True)
+    trip.run()
+    journal.synced(trip)
+    with pytest.raises(JournalFailed):
+        journal.append([FACT])
+    assert len(written(disk)) == journal.lsn, "the kernel has what was written"
+
+
+def test_segments_that_a_sync_has_made_safe_count_no_longer(disk: SimulatedDisk) -> None:
+    journal = start(disk)
+    for _ in range(2):
+        for _ in range(SEALED_MAX):
+            journal.append([FACT] * 4)
+        safe(journal)
+        assert len(disk.files) <= 2, "the one in use, and the next"
+    assert journal.is_safe
 
 
 def test_a_sync_seals_full_segments_and_cuts_them_behind_the_seal(disk: SimulatedDisk) -> None:
