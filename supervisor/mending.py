@@ -13,9 +13,11 @@ import attrs
 
 from ..actors.messages import JournalRepaired
 from ..actors.ports import Clock, Disk
+from .intent import Intent, evidence_in, intended, lay_down, repaired_fact
 from .journal import (
     JournalDamaged,
     JournalError,
+    Repair,
     SnapshotUnusable,
     Survey,
     give_up,
@@ -25,7 +27,7 @@ from .journal import (
 )
 from .journal.snapshots import load
 from .ledger import Projection, restore
-from .recall import JOURNAL, MIB, assemble, locked, repaired_fact
+from .recall import JOURNAL, MIB, assemble, locked
 
 
 class NotMended(JournalError):
@@ -40,6 +42,8 @@ class Plan:
     kept: int
     """How many of the newest segments stay whole, behind the snapshot. 0: facts are lost."""
     snapshot_lsn: int
+    newest_lsn: int
+    """The last fact that stays."""
 
     @property
     def costs(self) -> str:
@@ -101,21 +105,30 @@ def mend(
                 f"{from_lsn}; nothing was changed"
             )
         found = survey(disk, state_dir / JOURNAL, clock.boot())
-        if plan.kept:
-            done = set_aside(found, plan.kept, plan.damage)
-        else:
+        if not plan.kept:
             _expect_a_past(disk, state_dir, clock, projections, from_lsn)
-            give_up(found, plan.damage)
-            cut = repair(found)
-            assert cut is not None, "there is something to give up"
-            done = cut
-        fact = repaired_fact(done)
+        cut = give_up(found, plan.damage)
+        _intend(found, cut, plan.newest_lsn)
+        if plan.kept:
+            set_aside(found, plan.kept)
+        else:
+            repair(found)
         ledger = assemble(disk, state_dir, clock, projections, 16 * MIB, "power")
-        try:
-            ledger.commit(fact)
-        finally:
-            ledger.close()
-        return fact
+        ledger.close()
+        told = (fact for fact in ledger.found if isinstance(fact, JournalRepaired))
+        return next(fact for fact in told if fact.lost_lsn == from_lsn)
+
+
+def _intend(found: Survey, cut: Repair, newest_lsn: int) -> None:
+    """From here on a start tells of it, whatever becomes of this process."""
+    disk, directory = found.disk, found.directory
+    intent = Intent(
+        behind_lsn=newest_lsn,
+        known=evidence_in(disk, directory),
+        repaired=(repaired_fact(cut),),
+    )
+    begun = intended(disk, directory)
+    lay_down(disk, directory, intent if begun is None else begun.followed_by(intent))
 
 
 def _plan(found: Survey, damage: JournalDamaged, projections: Sequence[Projection]) -> Plan:
@@ -128,8 +141,9 @@ def _plan(found: Survey, damage: JournalDamaged, projections: Sequence[Projectio
                 rest.check()
             except JournalError:
                 break
-            return Plan(damage, len(whole), lsn)
-    return Plan(damage, 0, 0)
+            assert rest.end is not None, "it was walked to its end"
+            return Plan(damage, len(whole), lsn, rest.end.lsn)
+    return Plan(damage, 0, 0, damage.lsn - 1)
 
 
 def _usable(found: Survey, lsn: int, projections: Sequence[Projection]) -> bool:

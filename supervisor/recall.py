@@ -1,7 +1,7 @@
 """Remembering: from what lies in the state directory to a ledger that knows it.
 
 The lock, the newest snapshot that can be used, the facts behind it, each applied and none decided
-again; then the repair of what a crash has left, and a fact that says so. Until the last step
+again; then the repair of what a crash has left, and a fact that says so. Until that
 nothing on the disk is changed, so that a refusal leaves everything as it was.
 """
 
@@ -10,21 +10,19 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 import attrs
 import msgspec
 
 from ..actors.messages import DaemonStarted, JournalRepaired, Recorded, SnapshotSkipped
 from ..actors.ports import Clock, Disk, Held, Lock
+from .intent import Intent, evidence_in, intended, lay_down, repaired_fact, take_away
 from .journal import (
     DirectoryUnusable,
     Journal,
     JournalDamaged,
     JournalError,
     JournalHeld,
-    Judgement,
-    Repair,
     Snapshot,
     SnapshotUnusable,
     Survey,
@@ -39,11 +37,7 @@ from .ledger import Ledger, Projection, restore
 
 MIB = 1_048_576
 JOURNAL = "journal"
-HOW: dict[Judgement, Literal["torn", "lost", "given_up"]] = {
-    Judgement.TORN: "torn",
-    Judgement.LOST: "lost",
-    Judgement.DAMAGED: "given_up",
-}
+TELL_OF_REPAIRS = frozenset({JournalRepaired, SnapshotSkipped})
 
 
 @attrs.define(eq=False)
@@ -53,6 +47,8 @@ class Remembered:
     survey: Survey
     snapshot: Snapshot | None
     skipped: tuple[SnapshotSkipped, ...] = ()
+    told_lsn: int = 0
+    """The newest fact that tells of a repair or a skipped snapshot; 0: none was met."""
 
 
 @contextlib.contextmanager
@@ -85,7 +81,7 @@ def assemble(
 ) -> Ledger:
     """The same for whoever has the lock, and closes the ledger."""
     remembered = recall(disk, state_dir / JOURNAL, clock.boot(), projections)
-    journal, repaired = _resumed(remembered, segment_bytes)
+    journal, facts = _resumed(remembered, segment_bytes)
     ledger = Ledger(
         journal=journal,
         projections=tuple(projections),
@@ -93,10 +89,11 @@ def assemble(
         clock=clock,
         snapshot_lsn=0 if remembered.snapshot is None else remembered.snapshot.lsn,
     )
-    repairs = () if repaired is None else (repaired_fact(repaired),)
-    for fact in (*remembered.skipped, *repairs):
-        ledger.commit(fact)
-        ledger.found.append(fact)
+    try:
+        _tell(ledger, facts)
+    except BaseException:
+        journal.close()
+        raise
     return ledger
 
 
@@ -137,14 +134,14 @@ def recall(disk: Disk, directory: Path, boot: str, projections: Sequence[Project
     for lsn in found.snapshots:
         try:
             snapshot = load(disk, directory, lsn)
-            _replay(found, snapshot, projections)
+            told_lsn = _replay(found, snapshot, projections)
         except SnapshotUnusable as error:
             skipped.append(SnapshotSkipped(snapshot_lsn=lsn, reason=str(error)))
         else:
-            return Remembered(found, snapshot, tuple(skipped))
+            return Remembered(found, snapshot, tuple(skipped), told_lsn)
     found = _survey(disk, directory, boot, archived=True)
-    _replay(found, None, projections)
-    return Remembered(found, None, tuple(skipped))
+    told_lsn = _replay(found, None, projections)
+    return Remembered(found, None, tuple(skipped), told_lsn)
 
 
 def _survey(disk: Disk, directory: Path, boot: str, *, archived: bool) -> Survey:
@@ -157,13 +154,14 @@ def _survey(disk: Disk, directory: Path, boot: str, *, archived: bool) -> Survey
         ) from error
 
 
-def _replay(found: Survey, snapshot: Snapshot | None, projections: Sequence[Projection]) -> None:
-    """Apply and nothing else: what was decided is not decided again."""
+def _replay(found: Survey, snapshot: Snapshot | None, projections: Sequence[Projection]) -> int:
+    """Apply and nothing else: what was decided is not decided again. The newest fact that tells of
+    a repair, or 0."""
     try:
         restore(projections, snapshot)
     except ValueError as error:
         raise SnapshotUnusable(str(error)) from error
-    decode, writer = msgspec.json.Decoder(Recorded).decode, ""
+    decode, writer, told_lsn = msgspec.json.Decoder(Recorded).decode, "", 0
     for lsn, payload in found.facts(snapshot):
         try:
             recorded = decode(payload)
@@ -176,6 +174,8 @@ def _replay(found: Survey, snapshot: Snapshot | None, projections: Sequence[Proj
             )
         if type(recorded.fact) is DaemonStarted:
             writer = recorded.fact.version
+        elif type(recorded.fact) in TELL_OF_REPAIRS:
+            told_lsn = lsn
         for projection in projections:
             try:
                 projection.apply(recorded)
@@ -184,6 +184,7 @@ def _replay(found: Survey, snapshot: Snapshot | None, projections: Sequence[Proj
                     f"{found.directory}: fact {lsn} can't be applied to {projection.name!r}: "
                     f"{error!r}; this is a fault of riskd: start the version that ran before"
                 ) from error
+    return told_lsn
 
 
 def _unreadable(found: Survey, lsn: int, payload: bytes, error: ValueError, writer: str) -> str:
@@ -208,29 +209,56 @@ class _Tagged(msgspec.Struct):
     fact: _Tag
 
 
-def _resumed(remembered: Remembered, segment_bytes: int) -> tuple[Journal, Repair | None]:
+def _resumed(
+    remembered: Remembered, segment_bytes: int
+) -> tuple[Journal, tuple[JournalRepaired | SnapshotSkipped, ...]]:
+    """The journal as the facts left it, repaired; and what is to be told of that."""
     found = remembered.survey
-    try:
-        repaired = repair(found)
+    disk, directory = found.disk, found.directory
+    assert found.end is not None, "the facts were walked to their end"
+    with _refusing(directory):
+        begun = intended(disk, directory)
+        if begun is not None and remembered.told_lsn > begun.behind_lsn:
+            begun = None
+        intent = Intent(
+            behind_lsn=found.end.lsn,
+            known=evidence_in(disk, directory),
+            repaired=() if found.cut is None else (repaired_fact(found.cut),),
+            skipped=remembered.skipped,
+        )
+        if begun is not None:
+            intent = begun.followed_by(intent)
+        if intent != begun and (intent.repaired or intent.skipped):
+            lay_down(disk, directory, intent)
+        repair(found)
         for skipped in remembered.skipped:
             # Or it would count as one of those that are kept, in the place of a good one.
             with contextlib.suppress(FileNotFoundError):  # the repair has moved it
-                move_aside(found.disk, found.directory / snapshot_name(skipped.snapshot_lsn))
-        return open_journal(found, segment_bytes), repaired
+                move_aside(disk, directory / snapshot_name(skipped.snapshot_lsn))
+        facts = intent.facts(evidence_in(disk, directory), found.end.lsn)
+        return open_journal(found, segment_bytes), facts
+
+
+def _tell(ledger: Ledger, facts: Sequence[JournalRepaired | SnapshotSkipped]) -> None:
+    """All of them together, so that whoever finds one behind an intent knows that none is missing.
+    Then the intent has served."""
+    journal = ledger.journal
+    with _refusing(journal.directory):
+        if facts:
+            ledger.commit(*facts)
+            sync = journal.sync()
+            sync.run()
+            journal.synced(sync)
+        take_away(journal.disk, journal.directory)
+    ledger.found += facts
+
+
+@contextlib.contextmanager
+def _refusing(directory: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise JournalError(
-            f"{error.filename or found.directory}: {error.strerror or error}; see to the disk, "
-            f"then start riskd again"
+            f"{error.filename or directory}: {error.strerror or error}; see to the disk, then "
+            f"start riskd again"
         ) from error
-
-
-def repaired_fact(done: Repair) -> JournalRepaired:
-    """What history says of a repair."""
-    return JournalRepaired(
-        file=done.path.name,
-        lost_lsn=done.lsn,
-        offset=done.offset,
-        lost_bytes=done.lost_bytes,
-        how=HOW[done.judgement],
-        evidence=done.evidence,
-    )

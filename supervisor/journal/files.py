@@ -10,6 +10,8 @@ ARCHIVE = "archive"
 PREPARED = "next"
 """The file that the next segment will be: it has its room on the disk, and no name yet."""
 BESIDE = ".new"
+EVIDENCE = ".broken"
+"""How the names of what was cut off or set aside end."""
 _SEGMENT = re.compile(r"(\d{20})\.log")
 _ARCHIVED = re.compile(r"(\d{20})\.log\.gz")
 
@@ -67,6 +69,6 @@ def evidence_path(disk: Disk, path: Path) -> Path:
     """A name beside `path` for what will be kept of it, that nothing has yet."""
     taken = set(names_in(disk, path.parent))
     number = 1
-    while f"{path.name}.{number}.broken" in taken:
+    while f"{path.name}.{number}{EVIDENCE}" in taken:
         number += 1
-    return path.with_name(f"{path.name}.{number}.broken")
+    return path.with_name(f"{path.name}.{number}{EVIDENCE}")

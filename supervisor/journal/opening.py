@@ -65,14 +65,13 @@ class Segment:
 
 @attrs.frozen
 class Repair:
-    """What was cut off at a start, and where it is kept."""
+    """What has to be cut off, and why."""
 
     path: Path
     lsn: int
     offset: int
     lost_bytes: int
     judgement: Judgement
-    evidence: tuple[str, ...] = ()
 
 
 @attrs.frozen

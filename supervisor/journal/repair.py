@@ -1,14 +1,13 @@
 """Cutting off what can't be read, and keeping every byte of it beside the journal.
 
-The steps are ordered so that a crash between any two of them leaves a journal that the next start
+What is kept is named by the fact of the repair; the supervisor's `intent` makes that sure. The
+steps are ordered so that a crash between any two of them leaves a journal that the next start
 repairs in the same way: first the seal of what will be the last segment, then those behind the cut,
 newest first, then the evidence of the cut, then the cut.
 """
 
 import contextlib
 from pathlib import Path
-
-import attrs
 
 from ...actors.ports import Disk
 from .errors import JournalDamaged
@@ -37,33 +36,34 @@ def repair(survey: Survey) -> Repair | None:
     kept = [segment for segment in survey.segments if segment.path not in behind]
     if kept and not kept[-1].is_archived and not (cut.offset and kept[-1].path == cut.path):
         _unseal(disk, kept[-1].path)
-    evidence = [move_aside(disk, path) for path in (*newer, *behind)]
+    for path in (*newer, *behind):
+        move_aside(disk, path)
     if cut.offset:
-        evidence.append(_cut(disk, cut.path, cut.offset))
+        _cut(disk, cut.path, cut.offset)
     disk.sync_directory(survey.directory)
-    return attrs.evolve(cut, evidence=tuple(sorted(path.name for path in evidence)))
+    return cut
 
 
-def give_up(survey: Survey, damage: JournalDamaged) -> None:
+def give_up(survey: Survey, damage: JournalDamaged) -> Repair:
     """Make the damage a cut: somebody has decided to go on without what lies behind it."""
     offset = damage.offset if damage.offset >= HEADER_BYTES else 0
     survey.cut = Repair(damage.path, damage.lsn, offset, 0, Judgement.DAMAGED)
+    return survey.cut
 
 
-def set_aside(survey: Survey, kept: int, damage: JournalDamaged) -> Repair:
-    """Take all segments but the last `kept` out of the journal: no start needs them."""
-    disk = survey.disk
-    gone = survey.segments[: len(survey.segments) - kept]
-    evidence = tuple(move_aside(disk, segment.path).name for segment in gone)
-    disk.sync_directory(survey.directory)
-    return Repair(damage.path, damage.lsn, damage.offset, 0, Judgement.DAMAGED, evidence)
+def set_aside(survey: Survey, kept: int) -> None:
+    """Take all segments but the last `kept` out of the journal: no start needs them.
+
+    Oldest first, so that a crash in between leaves no gap.
+    """
+    for segment in survey.segments[: len(survey.segments) - kept]:
+        move_aside(survey.disk, segment.path)
+    survey.disk.sync_directory(survey.directory)
 
 
-def move_aside(disk: Disk, path: Path) -> Path:
-    """Take a file out of the journal; the path under which it is kept."""
-    evidence = evidence_path(disk, path)
-    disk.rename(path, evidence)
-    return evidence
+def move_aside(disk: Disk, path: Path) -> None:
+    """Take a file out of the journal, and keep it under another name."""
+    disk.rename(path, evidence_path(disk, path))
 
 
 def _unseal(disk: Disk, path: Path) -> None:
@@ -79,9 +79,8 @@ def _unseal(disk: Disk, path: Path) -> None:
             file.close()
 
 
-def _cut(disk: Disk, path: Path, offset: int) -> Path:
-    evidence = evidence_path(disk, path)
-    write_beside(disk, evidence, read_whole(disk, path))
+def _cut(disk: Disk, path: Path, offset: int) -> None:
+    write_beside(disk, evidence_path(disk, path), read_whole(disk, path))
     file = disk.open(path, writable=True)
     try:
         file.resize(offset)
@@ -89,4 +88,3 @@ def _cut(disk: Disk, path: Path, offset: int) -> Path:
     finally:
         with contextlib.suppress(OSError):
             file.close()
-    return evidence

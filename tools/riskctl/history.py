@@ -17,6 +17,7 @@ from ...config.paths import PathRefused, default_state_dir
 from ...supervisor.journal.errors import JournalError
 from ...supervisor.journal.files import (
     ARCHIVE,
+    EVIDENCE,
     archived_firsts,
     names_in,
     segment_firsts,
@@ -30,7 +31,6 @@ from .page import Line, Table, clean
 from .talk import REFUSED, Failure, emit, settings
 
 BATCH_BYTES = 1_048_576
-EVIDENCE = ".broken"
 _NAME_ONE = "name a journal that this user may read, with --dir"
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:+")
 
