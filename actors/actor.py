@@ -1,7 +1,10 @@
 """The loop that every actor runs: open the mailbox, say that you serve, take message by message."""
 
+import math
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
+import attrs
 import trio
 
 from .mailbox import Envelope, Mailbox
@@ -56,3 +59,28 @@ async def _handle(envelope: Envelope, behaviour: Behaviour) -> None:
         envelope.answer(envelope.message)
     else:
         envelope.answer(await behaviour.receive(envelope.message))
+
+
+def as_child(mailbox: Mailbox, make: Callable[[], Behaviour]) -> Callable[..., Awaitable[None]]:
+    """What a supervisor runs: serve the mailbox with a behaviour made anew for each incarnation."""
+
+    async def run(_ctx: object, *, task_status: trio.TaskStatus[None]) -> None:
+        await serve(mailbox, make(), task_status=task_status)
+
+    return run
+
+
+@attrs.define(eq=False)
+class Quiet:
+    """The behaviour of an actor whose mailbox brings heartbeats alone."""
+
+    name: str
+
+    async def receive(self, message: object) -> object:
+        raise TypeError(f"{self.name!r} takes no messages, and got {type(message).__name__}")
+
+    def wake_at(self) -> float:
+        return math.inf
+
+    async def wake(self) -> None:
+        raise AssertionError(f"{self.name!r} sets no timer")

@@ -35,11 +35,14 @@ from ..config.paths import PathRefused, checked_socket, default_socket, default_
 from ..config.problems import ConfigInvalid
 from ..config.schema import Config
 from . import keeper, logs
-from .compose import Configuration, Riskd, group_id, names_of, user_id
+from .brakes import RISKD
+from .compose import Riskd
+from .configuration import Configuration
 from .endpoint import AnotherDaemon, SocketUnusable, claim
 from .journal import DirectoryUnusable, JournalError, JournalFailed, JournalHeld
 from .journal.journal import SEALED_MAX
 from .known import Known
+from .people import group_id, names_of, user_id
 from .recall import MIB, open_ledger
 from .stacks import stack
 from .status import only_stuck_left
@@ -123,7 +126,8 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
                 )
             )
             endpoint = held.enter_context(claim(path, group))
-        page.link(path.with_suffix(".lease"))
+        page_path = path.with_suffix(".lease")
+        page.link(page_path)
         said = loaded.config.riskd
         writer = logs.configure(said.log_format, said.log_level)
         held.callback(writer.close)
@@ -141,6 +145,7 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
             access=access,
             people=people,
             page=page,
+            page_path=page_path,
             version=version("riskd"),
             process_id=os.getpid(),
             python=platform.python_version(),
@@ -287,8 +292,10 @@ class Daemon:
                     self._ready()
                 self._is_up = False
                 self._nursery.cancel_scope.cancel()
-            riskd.record(DaemonStopped(reason=self._stop_reason or "ended by itself"))
+            riskd.chronicle.record(DaemonStopped(reason=self._stop_reason or "ended by itself"))
             await self._finish()
+            # One that comes from here on can't hasten anything, and must not end riskd out of order.
+            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         self._log("info", "riskd.stopped")
 
     async def _finish(self) -> None:
@@ -326,7 +333,9 @@ class Daemon:
         async for number in received:
             name = signal.Signals(number).name
             if number == signal.SIGUSR1:
-                self.riskd.switch.trigger(by=BY_SIGNAL, cause="manual", source=name, reason=name)
+                self.riskd.brakes.switch.trigger(
+                    by=BY_SIGNAL, cause="manual", source=name, reason=name
+                )
             elif number == signal.SIGHUP:
                 # On the side: a reload that hangs must not keep the next signal from being heard.
                 self._nursery.start_soon(self._reload, name)
@@ -369,8 +378,8 @@ class Daemon:
     def on_ledger_failed(self, failure: JournalFailed) -> None:
         """Nothing can be remembered any more: say so for a moment to whoever asks, then end."""
         # On a full disk the journal has kept room for this fact; else it is in force unwritten.
-        self.riskd.switch.trigger(
-            by=By(via="riskd"), cause="disk", source="journal", reason=str(failure)
+        self.riskd.brakes.switch.trigger(
+            by=RISKD, cause="disk", source="journal", reason=str(failure)
         )
         self._log("error", "ledger.failed", why=str(failure))
         self.manager.notify("STATUS=the journal has failed; ending")
@@ -386,8 +395,8 @@ class Daemon:
     def on_stuck(self, path: str, stack: Sequence[str]) -> None:
         """Something swallows its cancellation. The rest is stopped in order, then the process."""
         self._log("error", "actor.stuck", actor=path, stack=list(stack))
-        self.riskd.switch.trigger(
-            by=By(via="riskd"), cause="watchdog", source="supervision", reason=f"{path} is stuck"
+        self.riskd.brakes.switch.trigger(
+            by=RISKD, cause="watchdog", source="supervision", reason=f"{path} is stuck"
         )
         self._stop_reason = self._stop_reason or f"{path} is stuck"
         self.riskd.root.shutdown()

@@ -74,7 +74,14 @@ AREAS = (
     ),
     Area(
         "the composition root",
-        ("supervisor.cli", "supervisor.compose", "supervisor.daemon"),
+        (
+            "supervisor.brakes",
+            "supervisor.chronicle",
+            "supervisor.cli",
+            "supervisor.compose",
+            "supervisor.configuration",
+            "supervisor.daemon",
+        ),
         ("", "actors", "adapters", "config", "supervisor"),
         SHELL | {"click", "rich"},
     ),

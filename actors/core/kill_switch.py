@@ -38,7 +38,6 @@ import msgspec
 from ..messages import (
     By,
     Cause,
-    Fact,
     Halt,
     HaltPlaced,
     HaltsEnded,
@@ -277,7 +276,9 @@ def next_due_s(halted: Halted, now: Now) -> float:
 # --- a start --------------------------------------------------------------------------------------
 
 
-def after_crash(halted: Halted, *, by: By, policy: Literal["reconcile", "operator"]) -> Fact | None:
+def after_crash(
+    halted: Halted, *, by: By, policy: Literal["reconcile", "operator"]
+) -> HaltPlaced | None:
     """The halt that a start after an unclean end begins with. None: the last end was in order, or
     the halt of an earlier crash still stands."""
     if not halted.is_running:

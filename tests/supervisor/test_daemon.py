@@ -377,12 +377,12 @@ main()
 
 HANGING_RELOAD = """
 import trio
-from riskd.supervisor import cli, compose
+from riskd.supervisor import cli, configuration
 
 async def read(self):
     await trio.sleep_forever()
 
-compose.Configuration.read = read
+configuration.Configuration.read = read
 cli.main()
 """
 

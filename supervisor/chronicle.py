@@ -1,0 +1,119 @@
+"""History as the parts of riskd write it: a fact first, then a line of the log."""
+
+import contextlib
+
+import attrs
+import structlog
+import trio
+
+from ..actors.messages import (
+    ActorKillAsked,
+    ActorSilent,
+    ChildFailed,
+    ChildStuck,
+    ConfigRefused,
+    Fact,
+    HaltPlaced,
+    JournalRepaired,
+    KillSwitchTriggered,
+    LeaseLapsed,
+    Loosening,
+    MessageQuarantined,
+    ProjectionRebuilt,
+    SnapshotSkipped,
+    SupervisorEscalated,
+)
+from ..actors.ports import NotLoosened, Withdrawn
+from .journal import JournalFailed
+from .ledger import Ledger, Overtaken
+from .stacks import stack
+
+TROUBLE = (
+    ActorKillAsked,
+    ActorSilent,
+    ChildFailed,
+    ChildStuck,
+    ConfigRefused,
+    HaltPlaced,
+    JournalRepaired,
+    KillSwitchTriggered,
+    LeaseLapsed,
+    MessageQuarantined,
+    ProjectionRebuilt,
+    SnapshotSkipped,
+    SupervisorEscalated,
+)
+"""Facts that somebody should look at: they are logged as warnings."""
+
+LOOSEN_TIMEOUT_S = 1.0
+"""Below the heartbeat's patience: a disk that hangs is no reason to crash who waits for it."""
+
+
+@attrs.frozen(eq=False)
+class Chronicle:
+    """The ledger, for whoever has something to record."""
+
+    ledger: Ledger
+
+    def record(self, fact: Fact) -> None:
+        self._record(fact)
+
+    def record_failure(self, fact: ChildFailed, error: BaseException) -> None:
+        """The log has where the error came from as well; history has its one line."""
+        self._record(fact, stack=stack(error))
+
+    def _record(self, fact: Fact, **more: object) -> None:
+        """A journal that has failed has told so itself, and riskd is about to end: whoever wanted
+        to record something on the way has no use for another error. The log says what is missing.
+        """
+        try:
+            is_written = self.ledger.commit(fact) > 0
+        except JournalFailed:
+            is_written = False
+        self.tell(fact, **more, **({} if is_written else {"unwritten": True}))
+
+    def record_together(self, *facts: Fact) -> None:
+        """All or none of them. Raises JournalFailed: then none."""
+        self.ledger.commit(*facts)
+        for fact in facts:
+            self.tell(fact)
+
+    async def loosen(self, fact: Loosening) -> None:
+        """Record what allows more, once the disk has it. Raises NotLoosened."""
+        try:
+            with trio.fail_after(LOOSEN_TIMEOUT_S):
+                await self.ledger.loosen(fact)
+        except trio.TooSlowError:
+            seconds = f"{LOOSEN_TIMEOUT_S:g} s"
+            raise NotLoosened(f"the journal's disk did not confirm it within {seconds}") from None
+        except Overtaken as error:
+            raise Withdrawn(str(error)) from error
+        except JournalFailed as error:
+            raise NotLoosened(str(error)) from error
+        self.tell(fact)
+
+    async def settle(self) -> None:
+        """Wait for the disk, and not for long: nothing is allowed by what is waited for."""
+        with trio.move_on_after(LOOSEN_TIMEOUT_S), contextlib.suppress(JournalFailed):
+            await self.ledger.wait_safe(self.ledger.lsn)
+
+    def doubt(self) -> str | None:
+        """Why what riskd knows can't be relied on; then nothing may trade. None: it can."""
+        if self.ledger.failure is not None:
+            return f"the journal has failed: {self.ledger.failure}"
+        if self.ledger.suspected:
+            return f"in doubt, and being made again: {', '.join(self.ledger.suspected)}"
+        return None
+
+    def tell_what_was_found(self) -> None:
+        """What the start had to repair: it was made a fact before there was a log."""
+        for fact in self.ledger.found:
+            self.tell(fact)
+
+    def tell(self, fact: Fact, **more: object) -> None:
+        tag = str(type(fact).__struct_config__.tag)
+        fields = {name: getattr(fact, name) for name in fact.__struct_fields__}
+        log = structlog.get_logger("riskd.fact")
+        say = log.warning if isinstance(fact, TROUBLE) else log.info
+        subject, _, verb = tag.rpartition("_")
+        say(f"{subject}.{verb}", **fields, **more)

@@ -1,0 +1,85 @@
+"""The configuration in force, and where the next one would come from."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import msgspec
+import trio
+
+from ..actors import settings
+from ..config.loader import Loaded, load
+from ..config.problems import ConfigInvalid
+from ..config.render import NEEDS_RESTART, differences
+from ..config.schema import Config
+
+READ_TIMEOUT_S = 1.0
+"""Below the heartbeat's patience: a disk that hangs is no reason to crash the settings actor."""
+
+
+class Configuration:
+    """The source that the settings actor reads. Keys that need a restart keep their value."""
+
+    def __init__(self, loaded: Loaded, file: Path | None, environment: Mapping[str, str]) -> None:
+        self.current = loaded.config
+        self.digest = loaded.digest
+        self.name = loaded.source
+        self._file = file
+        self._environment = environment
+        self._read: Loaded | None = None
+        self.on_change: Callable[[Config], None] = lambda _: None
+
+    async def read(self) -> settings.Candidate:
+        if self._file is None:
+            raise settings.Invalid(
+                ("riskd runs on its embedded defaults: there is no file to read",)
+            )
+        try:
+            # A thread, because a file may lie on a disk or a network that does not answer.
+            with trio.fail_after(READ_TIMEOUT_S):
+                loaded = await trio.to_thread.run_sync(
+                    load, self._file, self._environment, abandon_on_cancel=True
+                )
+        except ConfigInvalid as invalid:
+            raise settings.Invalid(tuple(str(problem) for problem in invalid.problems)) from None
+        except trio.TooSlowError:
+            problem = (
+                f"{self._file}: not read within {READ_TIMEOUT_S:g} s: its disk does not answer"
+            )
+            raise settings.Invalid((problem,)) from None
+        self._check_mix(loaded.config)
+        self._read = loaded
+        changed = differences(self.current, loaded.config)
+        return settings.Candidate(
+            source=loaded.source,
+            digest=loaded.digest,
+            changed=tuple(key for key in changed if key not in NEEDS_RESTART),
+            needs_restart=tuple(key for key in changed if key in NEEDS_RESTART),
+        )
+
+    def take(self, candidate: settings.Candidate) -> None:
+        assert self._read is not None, "a candidate comes from read()"
+        config, self._read = self._mixed(self._read.config), None
+        self.current, self.digest = config, candidate.digest
+        self.on_change(config)
+
+    def _mixed(self, config: Config) -> Config:
+        """As given, but that keys which need a restart keep the value riskd was started with."""
+        for key in differences(self.current, config):
+            if key in NEEDS_RESTART:
+                section, _, name = key.partition(".")
+                old = getattr(getattr(self.current, section), name)
+                replaced = msgspec.structs.replace(getattr(config, section), **{name: old})
+                config = msgspec.structs.replace(config, **{section: replaced})
+        return config
+
+    def _check_mix(self, config: Config) -> None:
+        """Keys that agree in the file may not agree with those that only a restart changes."""
+        mixed = self._mixed(config)
+        problems = tuple(
+            f"{self.name}: {section}.{fault.key}: {fault.message}, with the values that only a "
+            f"restart changes; {fault.remedy}, or restart riskd"
+            for section in mixed.__struct_fields__
+            for fault in getattr(mixed, section).disagreements()
+        )
+        if problems:
+            raise settings.Invalid(problems)
