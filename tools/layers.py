@@ -66,6 +66,7 @@ AREAS = (
         (*PORTS, "supervisor.tree.spec"),
         SHELL | {"aiohttp", "ccxt", "simplefix"},
     ),
+    Area("what workers run", ("adapters.worker",)),
     Area(
         "the supervisor's parts",
         ("supervisor",),
