@@ -1,4 +1,5 @@
-"""Where an error came from, in few lines: places in the code, and never what its variables held.
+"""Where an error came from, or a thread stands, in few lines: places in the code, and never what
+variables held.
 
 The source itself is not quoted, for that would mean to read from a disk, which may hang.
 """
@@ -7,6 +8,7 @@ import traceback
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
+from types import FrameType
 
 from .tree import describe
 
@@ -15,6 +17,8 @@ FRAMES_MAX = 20
 LINES_MAX = 60
 CHARS_MAX = 200
 """Of a line."""
+STANDING_MAX = 60
+"""Frames of a thread, the innermost."""
 PARTS_MAX = 3
 """Of a group, as in its one-line description."""
 
@@ -24,12 +28,22 @@ def stack(error: BaseException) -> list[str]:
     return [line[:CHARS_MAX] for line in islice(_lines(error, set()), LINES_MAX)]
 
 
+def standing(frame: FrameType) -> list[str]:
+    """The places from which a thread was called to where it stands now, innermost last."""
+    frames = islice(traceback.walk_stack(frame), STANDING_MAX)
+    return [_place(each, line)[:CHARS_MAX] for each, line in frames][::-1]
+
+
+def _place(frame: FrameType, line: int | None) -> str:
+    return f"{frame.f_code.co_filename}:{line} {frame.f_code.co_name}"
+
+
 def _lines(error: BaseException, seen: set[int]) -> Iterator[str]:
     """`seen` ends a chain of causes that leads back to where it began."""
     seen.add(id(error))
     yield describe(error)
     for frame, line in deque(traceback.walk_tb(error.__traceback__), maxlen=FRAMES_MAX):
-        yield f"  {frame.f_code.co_filename}:{line} {frame.f_code.co_name}"
+        yield f"  {_place(frame, line)}"
     if isinstance(error, BaseExceptionGroup):
         for part in error.exceptions[:PARTS_MAX]:
             yield from _lines(part, seen)

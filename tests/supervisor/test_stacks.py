@@ -1,6 +1,9 @@
-"""Where an error came from: short whatever the error is, and without values."""
+"""Where an error came from, or a thread stands: short whatever the error is, and without values."""
 
-from riskd.supervisor.stacks import CHARS_MAX, FRAMES_MAX, LINES_MAX, stack
+import sys
+from types import FrameType
+
+from riskd.supervisor.stacks import CHARS_MAX, FRAMES_MAX, LINES_MAX, STANDING_MAX, stack, standing
 
 HELD = "token-4711"
 
@@ -71,3 +74,22 @@ def test_it_is_bounded_whatever_the_error_is() -> None:
     lines = stack(error)
     assert len(lines) == LINES_MAX
     assert max(map(len, lines)) == CHARS_MAX
+
+
+def deeper(depth: int) -> FrameType:
+    return deeper(depth - 1) if depth else sys._getframe()
+
+
+def test_where_a_thread_stands_is_told_with_the_innermost_place_last() -> None:
+    lines = standing(deeper(0))
+    assert [line.split()[-1] for line in lines[-2:]] == [
+        "test_where_a_thread_stands_is_told_with_the_innermost_place_last",
+        "deeper",
+    ]
+    assert lines[-1].startswith(f"{__file__}:")
+
+
+def test_of_many_places_in_which_a_thread_stands_the_innermost_are_kept() -> None:
+    lines = standing(deeper(STANDING_MAX + 5))
+    assert len(lines) == STANDING_MAX
+    assert all(line.endswith(" deeper") for line in lines)
