@@ -15,7 +15,7 @@ them, so that one that is slow, or was away, costs nothing and misses nothing.
 
 import contextlib
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
@@ -54,8 +54,9 @@ class Projection(Protocol):
 
     def apply(self, recorded: Recorded) -> None: ...
 
-    def dump(self) -> bytes:
-        """The state, as JSON."""
+    def dump(self) -> Iterable[bytes]:
+        """The state, as JSON in pieces. WHEN IT RETURNS they are fixed, whatever is applied later;
+        each is made when it is asked for, and that takes a moment. See `dumps`."""
 
     def load(self, state: bytes | None) -> None:
         """Go back to a dump; None: to before the first fact. Raises ValueError."""
@@ -323,11 +324,12 @@ class Ledger:
         self._commit((ProjectionRebuilt(projection=name, cause=cause),))
 
     def snapshot(self) -> Snapshot | None:
-        """What the facts up to now add up to. None while a projection is in doubt."""
+        """What the facts up to now add up to, whenever the pieces are made. None while a projection
+        is in doubt."""
         if self.suspected:
             return None
-        body = {p.name: Dumped(p.version, msgspec.Raw(p.dump())) for p in self.projections}
-        return Snapshot(self.lsn, self.journal.checksum, _encode(body))
+        dumps = [(p.name, p.version, p.dump()) for p in self.projections]
+        return Snapshot(self.lsn, self.journal.checksum, _body(dumps))
 
     # --- followers
 
@@ -367,6 +369,16 @@ def _last(recent: deque[bytes], count: int) -> Iterator[bytes]:
     return islice(recent, len(recent) - count, None)
 
 
+def _body(dumps: Sequence[tuple[str, int, Iterable[bytes]]]) -> Iterator[bytes]:
+    """A JSON object of `Dumped`, by the names."""
+    lead = b"{"
+    for name, version, pieces in dumps:
+        yield lead + _encode(name) + b':{"version":%d,"state":' % version
+        yield from pieces
+        lead = b"},"
+    yield b"}}" if dumps else b"{}"
+
+
 class Dumped(msgspec.Struct, frozen=True):
     """A projection in a snapshot."""
 
@@ -376,7 +388,7 @@ class Dumped(msgspec.Struct, frozen=True):
 
 def restore(projections: Sequence[Projection], snapshot: Snapshot | None) -> None:
     """Put projections where a snapshot says, or before the first fact. Raises ValueError."""
-    body = {} if snapshot is None else _bodies.decode(snapshot.body)
+    body = {} if snapshot is None else _bodies.decode(b"".join(snapshot.body))
     for projection in projections:
         if snapshot is None:
             projection.load(None)

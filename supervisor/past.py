@@ -5,6 +5,7 @@ gives full budgets again; holds outlast that too.
 """
 
 from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import msgspec
@@ -18,6 +19,7 @@ from ..actors.messages import (
     DaemonStopped,
     Recorded,
 )
+from .dumps import array
 from .tree import Past
 
 FAILURES_MAX = 10_000
@@ -57,8 +59,8 @@ class SupervisionHistory:
         self._boot, self._held = loaded.boot, loaded.held
         self._keep(loaded.failures)
 
-    def dump(self) -> bytes:
-        return msgspec.json.encode(Remembered(self._boot, self._held, list(self._failures)))
+    def dump(self) -> Iterator[bytes]:
+        return _pieces(self._boot, tuple(self._held), tuple(self._failures))
 
     def apply(self, recorded: Recorded) -> None:
         match recorded.fact:
@@ -107,6 +109,15 @@ class SupervisionHistory:
 
 
 _decode = msgspec.json.Decoder(Remembered).decode
+
+
+def _pieces(
+    boot: str, held: Sequence[tuple[str, str]], failures: Sequence[Failure]
+) -> Iterator[bytes]:
+    """A `Remembered`, from copies."""
+    yield b"[" + msgspec.json.encode(boot) + b"," + msgspec.json.encode(held) + b","
+    yield from array(failures)
+    yield b"]"
 
 
 def _within(supervisor: str, path: str) -> bool:

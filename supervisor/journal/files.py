@@ -50,14 +50,17 @@ def read_whole(disk: Disk, path: Path) -> bytes:
         file.close()
 
 
-def write_beside(disk: Disk, path: Path, data: bytes) -> None:
-    """Make `path` hold `data`. WHEN IT RETURNS it is on the disk; before, what was there is."""
+def write_beside(disk: Disk, path: Path, *pieces: bytes) -> None:
+    """Make `path` hold these. WHEN IT RETURNS they are on the disk; before, what was there is."""
     beside = path.with_name(path.name + BESIDE)
     with contextlib.suppress(FileNotFoundError):
         disk.remove(beside)
-    file = disk.create(beside, len(data))
+    file = disk.create(beside, sum(map(len, pieces)))
     try:
-        file.write(0, data)
+        end = 0
+        for piece in pieces:
+            file.write(end, piece)
+            end += len(piece)
         file.sync()
     finally:
         file.close()

@@ -17,6 +17,7 @@ used is left out, for the one before it or for all facts from the first.
 
 import re
 import struct
+from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
 
@@ -39,11 +40,12 @@ class SnapshotUnusable(Exception):
 
 @attrs.frozen
 class Snapshot:
-    """The body as it was written, and what it is of."""
+    """The body as it is written, and what it is of."""
 
     lsn: int
     frame: int
-    body: bytes
+    body: Iterable[bytes]
+    """In pieces. Of a snapshot that is being taken each is made when it is asked for, once."""
 
 
 def snapshot_name(lsn: int) -> str:
@@ -56,12 +58,14 @@ def snapshot_lsns(names: list[str]) -> list[int]:
     return sorted((int(match[1]) for match in found if match), reverse=True)
 
 
-def encode(snapshot: Snapshot) -> bytes:
-    """The whole file."""
-    lead = _NAMED.pack(MAGIC, VERSION, snapshot.frame, snapshot.lsn, len(snapshot.body))
-    digest = sha256(lead + snapshot.body).digest()
-    header = _HEADER.pack(MAGIC, VERSION, snapshot.frame, snapshot.lsn, len(snapshot.body), digest)
-    return header + snapshot.body
+def encode(snapshot: Snapshot) -> list[bytes]:
+    """The whole file, in pieces."""
+    body = list(snapshot.body)
+    named = MAGIC, VERSION, snapshot.frame, snapshot.lsn, sum(map(len, body))
+    digest = sha256(_NAMED.pack(*named))
+    for piece in body:
+        digest.update(piece)
+    return [_HEADER.pack(*named, digest.digest()), *body]
 
 
 def decode(data: bytes, lsn: int) -> Snapshot:
@@ -69,18 +73,20 @@ def decode(data: bytes, lsn: int) -> Snapshot:
     if len(data) < HEADER_BYTES:
         raise SnapshotUnusable("it is cut off")
     magic, version, frame, named, length, digest = _HEADER.unpack(data[:HEADER_BYTES])
-    body = data[HEADER_BYTES:]
+    body = memoryview(data)[HEADER_BYTES:]
     if magic != MAGIC:
         raise SnapshotUnusable("it is no snapshot of riskd")
     if version != VERSION:
         raise SnapshotUnusable(f"it is of version {version}, and this riskd reads {VERSION}")
-    if length != len(body) or sha256(data[: _NAMED.size] + body).digest() != digest:
+    found = sha256(data[: _NAMED.size])
+    found.update(body)
+    if length != len(body) or found.digest() != digest:
         raise SnapshotUnusable("it fails its checksum")
     if data[_HEADER.size - 16 : HEADER_BYTES].strip(b"\0"):
         raise SnapshotUnusable("its header does not end in zeros")
     if named != lsn:
         raise SnapshotUnusable(f"it is of fact {named}")
-    return Snapshot(lsn, frame, body)
+    return Snapshot(lsn, frame, (bytes(body),))
 
 
 def load(disk: Disk, directory: Path, lsn: int) -> Snapshot:
@@ -94,4 +100,4 @@ def load(disk: Disk, directory: Path, lsn: int) -> Snapshot:
 def save(disk: Disk, directory: Path, snapshot: Snapshot) -> None:
     """Write one. ONLY AFTER its facts are safe on the disk, or it would know of facts that are not
     there after a power cut."""
-    write_beside(disk, directory / snapshot_name(snapshot.lsn), encode(snapshot))
+    write_beside(disk, directory / snapshot_name(snapshot.lsn), *encode(snapshot))

@@ -75,8 +75,8 @@ class Story:
     def apply(self, recorded: Recorded) -> None:
         self.facts.append(recorded)
 
-    def dump(self) -> bytes:
-        return msgspec.json.encode(self.facts)
+    def dump(self) -> list[bytes]:
+        return [msgspec.json.encode(self.facts)]
 
     def load(self, state: bytes | None) -> None:
         self.facts = [] if state is None else msgspec.json.decode(state, type=list[Recorded])

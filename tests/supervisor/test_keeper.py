@@ -1,8 +1,9 @@
 """The keeper: what is committed gets to the disk, and nothing else that it does can fail that."""
 
 import gzip
+import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from riskd.supervisor.journal.archive import put_away
 from riskd.supervisor.journal.files import archived_firsts, segment_firsts
 from riskd.supervisor.journal.snapshots import snapshot_lsns
 from riskd.supervisor.keeper import IDLE_SYNC_S, RETRY_S, SPACE_S, TICK_S, Keeper
-from riskd.supervisor.ledger import Ledger
+from riskd.supervisor.ledger import Ledger, restore
 from structlog.testing import capture_logs
 from trio.testing import MockClock, wait_all_tasks_blocked
 
@@ -279,6 +280,60 @@ async def test_a_snapshot_is_made_after_so_many_facts_and_only_once_they_are_saf
     with machine.open([story]) as ledger:
         assert len(story.facts) == 5
         assert ledger.snapshot_lsn == 5
+
+
+class Long:
+    """A projection whose dump has many pieces; it says when each was made."""
+
+    name = "long"
+    version = 1
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self.tell = tell
+        self.count = 0
+
+    def apply(self, recorded: object) -> None:
+        self.count += 1
+
+    def dump(self) -> Iterator[bytes]:
+        return self.pieces(self.count)
+
+    def pieces(self, count: int) -> Iterator[bytes]:
+        yield b"[%d" % count
+        for _ in range(100):
+            self.tell()
+            yield b",0"
+        yield b"]"
+
+    def load(self, state: bytes | None) -> None:
+        self.count = 0 if state is None else json.loads(state)[0]
+
+
+async def test_others_run_between_the_pieces_of_a_snapshot_and_change_nothing_in_it(
+    machine: Machine, autojump_clock: MockClock
+) -> None:
+    rounds: list[int] = []
+    with machine.open([Long(lambda: rounds.append(ledger.lsn))]) as ledger:
+
+        async def trade() -> None:
+            while len(rounds) < 100:
+                ledger.commit(fact())
+                await trio.lowlevel.checkpoint()
+
+        for _ in range(5):
+            ledger.commit(fact())
+        async with machine.kept(ledger, Settings(snapshot_facts=5)):
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(trade)
+            await trio.sleep(1)
+        # In each round of the loop it is chance who is first.
+        assert all(
+            one < next_but_one for one, next_but_one in zip(rounds[:98], rounds[2:100], strict=True)
+        )
+    (*_, first) = snapshot_lsns(names(machine))
+    again = Long(lambda: None)
+    restore([again], snapshots.load(machine.disk, machine.directory, first))
+    assert again.count == first < ledger.lsn
 
 
 async def fill_segments(ledger: Ledger, count: int) -> None:

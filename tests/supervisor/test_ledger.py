@@ -336,12 +336,11 @@ def test_a_snapshot_without_the_wanted_state_is_refused(
     machine: Machine, stories: Callable[[str], Story]
 ) -> None:
     with machine.open([stories("one")]) as ledger:
-        snapshot = ledger.snapshot()
         newer = stories("one")
         newer.version = 2
         for wanted, text in ((stories("two"), "no 'two' of version 1"), (newer, "version 2")):
             with pytest.raises(ValueError, match=text):
-                restore([wanted], snapshot)
+                restore([wanted], ledger.snapshot())
 
 
 # --- followers ------------------------------------------------------------------------------------

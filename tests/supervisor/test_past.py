@@ -19,6 +19,7 @@ from riskd.actors.messages import (
     Recorded,
 )
 from riskd.supervisor import past as module
+from riskd.supervisor.dumps import ENTRIES_A_PIECE
 from riskd.supervisor.past import SupervisionHistory
 from riskd.supervisor.tree import Past
 
@@ -51,6 +52,10 @@ def remembering(facts: Iterable[AnyFact | Recorded]) -> SupervisionHistory:
     for fact in facts:
         history.apply(fact if isinstance(fact, Recorded) else recorded(fact))
     return history
+
+
+def dumped(history: SupervisionHistory) -> bytes:
+    return b"".join(history.dump())
 
 
 def past_of(
@@ -102,31 +107,41 @@ def test_a_dump_that_is_loaded_again_goes_on_as_if_nothing_had_been_between(
 ) -> None:
     """At every prefix, and with every fact behind it."""
     facts = [*facts, *map(restarted, again)]
-    whole = remembering(facts).dump()
+    whole = dumped(remembering(facts))
     for cut in range(len(facts) + 1):
         before = remembering(facts[:cut])
         resumed = SupervisionHistory()
-        resumed.load(before.dump())
-        assert resumed.dump() == before.dump()
+        resumed.load(dumped(before))
+        assert dumped(resumed) == dumped(before)
         for fact in facts[cut:]:
             resumed.apply(recorded(fact))
-        assert resumed.dump() == whole
+        assert dumped(resumed) == whole
+
+
+def test_a_dump_comes_in_small_pieces_of_the_state_that_was_when_it_was_asked_for() -> None:
+    history = remembering(failed(f"child-{number}") for number in range(3_000))
+    before, pieces = dumped(history), history.dump()
+    for fact in (failed("later"), ChildHeld(supervisor="riskd", child="x"), STOPPED):
+        history.apply(recorded(fact))
+    found = list(pieces)
+    assert b"".join(found) == before
+    assert max(piece.count(b"child-") for piece in found) == ENTRIES_A_PIECE
 
 
 @given(HISTORIES)
 def test_loading_nothing_goes_back_to_before_the_first_fact(facts: list[AnyFact]) -> None:
     history = remembering(facts)
     history.load(None)
-    assert history.dump() == SupervisionHistory().dump()
+    assert dumped(history) == dumped(SupervisionHistory())
 
 
 def test_a_dump_is_json_and_what_is_no_dump_is_refused_and_changes_nothing() -> None:
     history = remembering([started(), failed()])
-    before = history.dump()
+    before = dumped(history)
     assert json.loads(before)
     with pytest.raises(ValueError, match="Expected"):
         history.load(b'{"held": 1}')
-    assert history.dump() == before
+    assert dumped(history) == before
 
 
 def test_two_histories_share_nothing() -> None:

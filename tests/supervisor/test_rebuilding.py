@@ -79,8 +79,8 @@ class Refusing:
     def apply(self, recorded: object) -> None:
         raise TypeError("no such state")
 
-    def dump(self) -> bytes:
-        return b"null"
+    def dump(self) -> list[bytes]:
+        return [b"null"]
 
     def load(self, state: bytes | None) -> None:
         return

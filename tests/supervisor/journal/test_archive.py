@@ -35,7 +35,7 @@ def disk() -> SimulatedDisk:
     assert list(found.facts()) == []
     journal = open_journal(found, SEGMENT_BYTES)
     taken = [
-        Snapshot(journal.lsn, journal.checksum, b"{}")
+        Snapshot(journal.lsn, journal.checksum, [b"{}"])
         for fact in FACTS
         if journal.append([fact]) in (13, 14)
     ]

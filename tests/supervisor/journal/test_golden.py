@@ -88,8 +88,8 @@ class Count:
         self.known[kind] = self.known.get(kind, 0) + 1
         self.applied += 1
 
-    def dump(self) -> bytes:
-        return json.dumps(self.known).encode()
+    def dump(self) -> list[bytes]:
+        return [json.dumps(self.known).encode()]
 
     def load(self, state: bytes | None) -> None:
         self.known = {} if state is None else json.loads(state)

@@ -75,8 +75,8 @@ class Names:
         if isinstance(recorded.fact, ActorSilent):
             self.known.append(recorded.fact.actor)
 
-    def dump(self) -> bytes:
-        return json.dumps(self.known).encode()
+    def dump(self) -> list[bytes]:
+        return [json.dumps(self.known).encode()]
 
     def load(self, state: bytes | None) -> None:
         self.known = [] if state is None else json.loads(state)

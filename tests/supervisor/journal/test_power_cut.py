@@ -119,7 +119,7 @@ class History:
         snapshot = None
         if found.snapshots:
             snapshot = load(self.disk, DIRECTORY, found.snapshots[0])
-            assert snapshot.body == self.state(snapshot.lsn)
+            assert b"".join(snapshot.body) == self.state(snapshot.lsn)
         facts = [bytes(payload) for _, payload in found.facts(snapshot)]
         assert facts == self.flat()[found.snapshots[0] if snapshot else 0 :]
         assert found.end is not None
@@ -220,7 +220,7 @@ class History:
     def snapshot(self, journal: Journal) -> None:
         lsn, checksum = journal.lsn, journal.checksum
         self.sync(journal)
-        save(self.disk, DIRECTORY, Snapshot(lsn, checksum, self.state(lsn)))
+        save(self.disk, DIRECTORY, Snapshot(lsn, checksum, [self.state(lsn)]))
         if self.chance.random() < 0.5:
             put_away(self.disk, DIRECTORY)
 

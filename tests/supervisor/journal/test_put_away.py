@@ -22,7 +22,7 @@ def full(directory: Path, data: bytes) -> Path:
     segment.write_bytes(data)
     (directory / segment_name(5)).write_bytes(b"the next one")
     for lsn in (8, 9):
-        save(disk, directory, Snapshot(lsn, 0, b"{}"))
+        save(disk, directory, Snapshot(lsn, 0, [b"{}"]))
     return segment
 
 

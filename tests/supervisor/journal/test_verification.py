@@ -212,12 +212,12 @@ def test_a_torn_end_is_said_to_be_repaired_by_riskd(tmp_path: Path) -> None:
 def test_snapshots_are_checked_against_the_facts(tmp_path: Path) -> None:
     grow(tmp_path, 10)
     journal = opened(tmp_path)
-    save(DISK, tmp_path, Snapshot(10, journal.checksum, b"{}"))
+    save(DISK, tmp_path, Snapshot(10, journal.checksum, [b"{}"]))
     journal.close()
     assert verified(tmp_path).problems == []
     assert verified(tmp_path).snapshots == 1
-    save(DISK, tmp_path, Snapshot(7, journal.checksum, b"{}"))
-    save(DISK, tmp_path, Snapshot(11, journal.checksum, b"{}"))
+    save(DISK, tmp_path, Snapshot(7, journal.checksum, [b"{}"]))
+    save(DISK, tmp_path, Snapshot(11, journal.checksum, [b"{}"]))
     (tmp_path / snapshot_name(3)).write_bytes(b"rubbish")
     told = {problem.lsn: problem.what for problem in verified(tmp_path).problems}
     assert told == {
