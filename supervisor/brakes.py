@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import attrs
+import trio
 
 from ..actors import kill_switch, lease, recovery
 from ..actors.actor import as_child
@@ -24,7 +25,8 @@ from ..actors.switchboard import Switchboard
 from . import keeper
 from .chronicle import Chronicle
 from .configuration import Configuration
-from .tree import ChildSpec
+from .loop_watch import LoopWatch
+from .tree import ChildSpec, Context
 
 CRITICAL = (keeper.NAME, kill_switch.NAME)
 """Actors without whose answers nobody may trade."""
@@ -45,6 +47,7 @@ class Brakes:
     clock: Clock
     configuration: Configuration
     registry: Registry
+    watch: LoopWatch
     people: Mapping[str, int]
     """Those who may act, by every name they can be called."""
     switch: KillSwitch = attrs.field(init=False)
@@ -94,7 +97,13 @@ class Brakes:
     def watchdogs(self) -> list[ChildSpec]:
         """Those that watch."""
         mailbox = self.registry.add(lease.NAME, capacity=8)
-        return [ChildSpec(lease.NAME, as_child(mailbox, self._lease), shutdown=1.0)]
+        return [
+            ChildSpec("loop", self._beat, shutdown=1.0),
+            ChildSpec(lease.NAME, as_child(mailbox, self._lease), shutdown=1.0),
+        ]
+
+    async def _beat(self, _ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
+        await self.watch.beat(self.switch, task_status=task_status)
 
     def _recovery(self) -> recovery.Recovery:
         return recovery.Recovery(

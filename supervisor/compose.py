@@ -8,6 +8,7 @@ The tree, in dependency order (rest_for_one: what stands on a crashed part start
      ├─ recovery      what lets trading go on: recoveries, and the end of halts
      ├─ settings      the configuration in force, and its reload
      ├─ watchdogs     one_for_one
+     │   ├─ loop      beats, so that a thread can tell when the loop is stuck
      │   ├─ lease     lets workers trade a little longer, while all that must be well is
      │   ├─ service   tells the service manager that riskd is well, only when it is
      │   └─ heartbeat asks every actor through its mailbox, and crashes those that hang
@@ -65,6 +66,7 @@ from .endpoint import Endpoint
 from .feed import LedgerFeed
 from .known import Known
 from .ledger import Ledger
+from .loop_watch import LoopWatch
 from .status import NOT_BUILT, find, tree_rows
 from .tree import ChildSpec, Context, NotRunning, Ports, Supervisor
 
@@ -91,6 +93,7 @@ class Riskd:
     page: LeasePage
     page_path: Path
     """Where readers find it."""
+    watch: LoopWatch
     people: Mapping[str, int]
     """Those who may act, by every name they can be called."""
     places: int
@@ -118,6 +121,7 @@ class Riskd:
             clock=self.clock,
             configuration=self.configuration,
             registry=self._registry,
+            watch=self.watch,
             people=self.people,
         )
         self._control = Control(

@@ -42,6 +42,7 @@ from .endpoint import AnotherDaemon, SocketUnusable, claim
 from .journal import DirectoryUnusable, JournalError, JournalFailed, JournalHeld
 from .journal.journal import SEALED_MAX
 from .known import Known
+from .loop_watch import LoopWatch
 from .people import group_id, names_of, user_id
 from .recall import MIB, open_ledger
 from .stacks import stack
@@ -126,13 +127,18 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
                 )
             )
             endpoint = held.enter_context(claim(path, group))
-        page_path = path.with_suffix(".lease")
-        page.link(page_path)
+            page_path = _linked(page, path)
         said = loaded.config.riskd
         writer = logs.configure(said.log_format, said.log_level)
         held.callback(writer.close)
         daemon = Daemon(writer=writer, manager=manager)
         ledger.on_failure = daemon.on_ledger_failed
+        watch = LoopWatch(
+            page,
+            manager,
+            structlog.get_logger("riskd.loop"),
+            lag_s=loaded.config.kill_switch.loop_lag_s,
+        )
         daemon.riskd = Riskd(
             configuration=Configuration(loaded, options.config, dict(environment)),
             ledger=ledger,
@@ -146,6 +152,7 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
             people=people,
             page=page,
             page_path=page_path,
+            watch=held.enter_context(watch),
             version=version("riskd"),
             process_id=os.getpid(),
             python=platform.python_version(),
@@ -155,6 +162,16 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
         status = daemon.run()
         ledger.close()
         return Exit.LEDGER if ledger.failure and status is Exit.STOPPED else status
+
+
+def _linked(page: MemoryLeasePage, socket: Path) -> Path:
+    """Where readers find the page: beside the socket, under a name that no other socket's has."""
+    path = socket.with_name(socket.name + ".lease")
+    try:
+        page.link(path)
+    except OSError as error:
+        raise SocketUnusable(path, os.strerror(error.errno or 0), "move it away") from error
+    return path
 
 
 @contextlib.contextmanager
@@ -294,7 +311,7 @@ class Daemon:
                 self._nursery.cancel_scope.cancel()
             riskd.chronicle.record(DaemonStopped(reason=self._stop_reason or "ended by itself"))
             await self._finish()
-            # One that comes from here on can't hasten anything, and must not end riskd out of order.
+            # One that comes from here on can't hasten anything, nor may it end riskd out of order.
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         self._log("info", "riskd.stopped")
 

@@ -138,8 +138,9 @@ class Halts:
         """Go back to a dump, or to before the first fact."""
         self.now = Halted() if state is None else _decode(state)
 
-    def dump(self) -> bytes:
-        return msgspec.json.encode(self.now)
+    def dump(self) -> tuple[bytes]:
+        """In one piece: there are few halts at a time."""
+        return (msgspec.json.encode(self.now),)
 
     def apply(self, recorded: Recorded) -> None:
         now, fact = self.now, recorded.fact
