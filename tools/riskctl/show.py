@@ -5,11 +5,10 @@ or newer than this riskctl.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
 
+from . import show_halting as halting
 from .page import Line, Mood, Page, Table
-
-Document = Mapping[str, Any]
+from .show_halting import Document, duration, inner
 
 _HEADS = ("name", "state", "incarnation", "restarts", "budget used", "mailbox", "last failure")
 _SERVING = frozenset({"running", "serving"})
@@ -25,7 +24,8 @@ def status(document: Document) -> Page:
     return [
         verdict(document),
         *(Line(f"{name.ljust(width)}  {value}") for name, value in facts),
-        *_records("halts", document.get("halts") or []),
+        *halting.causes(inner(document, "kill_switch")),
+        *halting.halts(document.get("halts") or []),
         *_records("workers", document.get("workers") or []),
         *_records("accounts", document.get("accounts") or []),
         Line(""),
@@ -49,22 +49,28 @@ def _journal(journal: Document) -> str:
 
 def verdict(document: Document) -> Line:
     """The worst that is known comes first, and what is not known is never called safe."""
-    switch = document.get("kill_switch") or {}
-    position = switch.get("state") or "UNKNOWN"
+    switch = inner(document, "kill_switch")
     halts = document.get("halts") or []
     unwell = [actor.get("name") for actor in document.get("actors") or [] if not _well(actor)]
     not_built = document.get("not_built") or []
+    of_everything = halting.of_everything(halts)
     if document.get("state") not in _SERVING:
         return Line(f"NOTHING CAN TRADE: riskd is {document.get('state', 'unknown')}", "bad")
-    if position != "ACTIVE":
-        reason = switch.get("reason") or "no reason given"
-        return Line(f"NOTHING CAN TRADE: the kill switch is {position} ({reason})", "bad")
+    if switch.get("state") != "ACTIVE":
+        return Line(f"NOTHING CAN TRADE: the kill switch is {halting.switch(switch)}", "bad")
+    if of_everything is not None and of_everything.mood == "bad":
+        return of_everything
+    if halting.lapsed(document.get("lease")):
+        said = f"the lease has {halting.lease(document.get('lease'))}"
+        return Line(f"NOTHING CAN TRADE: {said}", "bad")
     if not_built:
         missing = ", ".join(map(str, not_built))
         said = f"NOT GUARDED: this riskd supervises only; it has no {missing}"
         return Line(said, "warn")
     if unwell:
         return Line(f"DEGRADED: not serving: {', '.join(map(str, unwell))}", "bad")
+    if of_everything is not None:
+        return of_everything
     if halts:
         return Line(f"PARTLY HALTED: {len(halts)} in force; all else can trade", "warn")
     return Line("ACTIVE: trading is open, and all actors serve", "good")
@@ -72,11 +78,13 @@ def verdict(document: Document) -> Line:
 
 def _facts(document: Document) -> Iterator[tuple[str, str]]:
     yield "riskd", _identity(document)
-    yield "kill switch", str((document.get("kill_switch") or {}).get("state") or "unknown")
+    switch = inner(document, "kill_switch")
+    yield "kill switch", str(switch.get("state") or "unknown")
+    yield from halting.rules(switch)
     yield "halts", f"{len(document.get('halts') or [])} in force"
     journal = document.get("journal") or {}
     yield "journal", _journal(journal)
-    yield "lease", _pairs(document.get("lease")) or "none"
+    yield "lease", halting.lease(document.get("lease"))
     config = document.get("config") or {}
     yield "config", f"{config.get('source', 'unknown')} (sha256 {config.get('digest', '')[:12]})"
     yield "control", _pairs(document.get("control"))
@@ -93,20 +101,6 @@ def _identity(document: Document) -> str:
 
 def _pairs(values: Document | None) -> str:
     return ", ".join(f"{name} {value}" for name, value in (values or {}).items())
-
-
-def duration(seconds: float) -> str:
-    """The two largest units, as one says it."""
-    minutes, second = divmod(int(seconds), 60)
-    hours, minute = divmod(minutes, 60)
-    days, hour = divmod(hours, 24)
-    if days:
-        return f"{days} d {hour} h"
-    if hours:
-        return f"{hours} h {minute} min"
-    if minutes:
-        return f"{minutes} min {second} s"
-    return f"{seconds:.1f} s"
 
 
 def _records(title: str, records: Sequence[Document]) -> Page:
