@@ -1,6 +1,6 @@
 /* May I send? A reader of riskd's lease page in C. docs/lease.md has the layout, version 1.
  *
- *   cc -O2 -o lease lease.c && ./lease /run/riskd/riskd.lease account:main symbol:BTCUSDT
+ *   cc -O2 -o lease lease.c && ./lease /run/riskd/riskd.sock.lease account:main symbol:BTCUSDT
  *
  * Exit status: 0 open, 1 reduce_only, 2 halted, 3 the lease ran out, 4 no page. A program of your
  * own defines LEASE_NO_MAIN, includes this file, opens once and checks before each order. */

@@ -1,6 +1,6 @@
 """May I send? The reader of riskd's lease page, for the moment before an order leaves.
 
-    lease = Lease("/run/riskd/riskd.lease")
+    lease = Lease("/run/riskd/riskd.sock.lease")
     view = lease.view("account:main", "strategy:mm", "symbol:BTCUSDT")
     ...
     if not view.may_send():

@@ -30,13 +30,12 @@ from ...actors.messages import (
     VersionIs,
 )
 from . import show, talk
+from .audit import audit
+from .halting import COMMANDS as HALTING
 from .journal import journal
 from .options import PATH, everywhere
 from .page import Line, Unprinted, clean
 from .talk import Failure, ask, emit, emit_json, settings
-
-COMPLETION_TIMEOUT_S = 0.5
-"""A person has pressed Tab and waits; no names are better than late ones."""
 
 
 class Program(click.Group):
@@ -149,7 +148,7 @@ def actors(ctx: click.Context) -> None:
 
 def _names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
     with ctx.scope(cleanup=False):
-        settings().timeout = COMPLETION_TIMEOUT_S
+        settings().timeout = talk.COMPLETION_TIMEOUT_S
         try:
             found = ask(Actors(), ActorsAre).actors
         except Failure:
@@ -228,7 +227,8 @@ def reload() -> None:
     emit(document, show.reloaded(reply.source, reply.changed, reply.needs_restart))
 
 
-main.add_command(journal)
+for _command in (*HALTING, audit, journal):
+    main.add_command(_command)
 
 
 # --- the shell ------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Following riskd: the facts as they come, through its restarts."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import attrs
@@ -22,16 +22,16 @@ PAUSE_S_MAX = 2.0
 def tail(first: int | None, count: int, chosen: Mapping[str, Any], *, follow: bool) -> None:
     """Print what was asked for, and go on."""
     try:
-        newest = _newest()
+        newest = newest_lsn()
         begin = first or max(1, newest - count + 1)
         until = None if follow else newest
-        page.write_pieces(pieces(_facts(begin, until, chosen)))
+        page.write_pieces(pieces(facts(begin, until, chosen)))
     except Failure as failure:
         failure.on_stderr = True
         raise
 
 
-def _newest() -> int:
+def newest_lsn() -> int:
     """Of the facts that are there now."""
     journal = ask(Status(), StatusIs).status.get("journal")
     lsn = journal.get("lsn") if isinstance(journal, dict) else None
@@ -40,8 +40,13 @@ def _newest() -> int:
     return lsn
 
 
-def _facts(begin: int, until: int | None, chosen: Mapping[str, Any]) -> Iterator[Facts]:
-    """Each fact from `begin` on, once; as far as `until`."""
+def facts(
+    begin: int,
+    until: int | None,
+    chosen: Mapping[str, Any],
+    seen: Callable[[int], None] = lambda _: None,
+) -> Iterator[Facts]:
+    """Each fact from `begin` on, once; as far as `until`. `seen` is told how far it has come."""
     lsn = begin - 1
     path, outage = socket_path(), _Outage()
     while until is None or lsn < until:
@@ -57,6 +62,7 @@ def _facts(begin: int, until: int | None, chosen: Mapping[str, Any]) -> Iterator
                         yield [(one.lsn, one.stored)]
                     # Only now it is dealt with, and not asked for again.
                     lsn = one.lsn
+                    seen(lsn)
                     if lsn == until:
                         return
         except NotReachable as error:

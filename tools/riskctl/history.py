@@ -175,11 +175,12 @@ def readable(lsn: int, payload: bytes) -> str:
     document = document_of(lsn, payload)
     fact = dict(document["fact"])
     tag = fact.pop("type")
-    pairs = " ".join(f"{key}={_value(value)}" for key, value in fact.items())
+    pairs = " ".join(f"{key}={plain(value)}" for key, value in fact.items())
     return clean(f"{lsn}  {document['at']}  {tag}  {pairs}")
 
 
-def _value(value: object) -> str:
+def plain(value: object) -> str:
+    """A value without quotes where it needs none."""
     if isinstance(value, str) and value and _PLAIN.issuperset(value):
         return value
     return msgspec.json.encode(value).decode()

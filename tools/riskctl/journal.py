@@ -7,37 +7,19 @@ for them.
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from .options import PATH, everywhere
+from .options import PATH, everywhere, moment
 
 if TYPE_CHECKING:
     from .history import Asked
 
 F = TypeVar("F", bound=Callable[..., Any])
 LSN_MAX = 2**63 - 1
-_AGO = re.compile(r"(\d{1,9})(s|m|h|d|w)")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _HEAD = re.compile(r"(\d{1,18})[: ]([0-9a-f]{64})", re.IGNORECASE)
-
-
-def _moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
-    """A point in time, or how long ago it was."""
-    if value is None:
-        return None
-    try:
-        if ago := _AGO.fullmatch(value):
-            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
-        moment = datetime.fromisoformat(value)
-    except (ValueError, OverflowError):
-        raise click.BadParameter(
-            f"{value!r} is no time: write 2026-11-21T12:30:00Z, or 15m, 2h, 3d for so long ago"
-        ) from None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _tags(_: click.Context, __: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -102,10 +84,10 @@ choosing = _with(
     click.option(
         "--since",
         metavar="TIME",
-        callback=_moment,
+        callback=moment,
         help="Only those from this time on: 2026-11-21T12:30:00Z, or 15m, 2h, 3d ago.",
     ),
-    click.option("--until", metavar="TIME", callback=_moment, help="Only those before this time."),
+    click.option("--until", metavar="TIME", callback=moment, help="Only those before this time."),
     by_kind,
 )
 

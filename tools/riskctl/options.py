@@ -1,6 +1,8 @@
-"""The options that every command takes."""
+"""The options that every command takes, and times as a person writes them."""
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,6 +15,10 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 PATH = click.Path(path_type=Path, readable=False)
 """Not checked here: whoever uses it says what is wrong with it, in one line."""
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_AGO = re.compile(r"(\d{1,9})(s|m|h|d|w)")
+_SPAN = re.compile(r"(?=\d)(?:\d{1,9}w)?(?:\d{1,9}d)?(?:\d{1,9}h)?(?:\d{1,9}m)?(?:\d{1,9}s)?")
+SPAN_MAX = timedelta(days=365)
 
 
 def _keep(_: click.Context, option: click.Parameter, value: object) -> None:
@@ -49,3 +55,40 @@ def everywhere(command: F) -> F:
     ):
         command = option(command)
     return command
+
+
+def moment(_: click.Context, __: click.Parameter, value: str | None) -> datetime | None:
+    """A point in time, or how long ago it was."""
+    if value is None:
+        return None
+    try:
+        if _AGO.fullmatch(value):
+            return datetime.now(UTC) - _timedelta(value)
+        found = datetime.fromisoformat(value)
+    except (ValueError, OverflowError):
+        raise click.BadParameter(
+            f"{value!r} is no time: write 2026-11-21T12:30:00Z, or 15m, 2h, 3d for so long ago"
+        ) from None
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def span(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """How long, in seconds: each unit once, the largest first."""
+    if value is None:
+        return None
+    if not _SPAN.fullmatch(value):
+        raise click.BadParameter(f"{value!r} is no span of time: write 90s, 15m, 2h, 1d or 1h30m")
+    try:
+        found = _timedelta(value)
+    except OverflowError:
+        found = timedelta.max
+    if not timedelta() < found <= SPAN_MAX:
+        raise click.BadParameter(f"{value!r} is not within 1s and {SPAN_MAX.days}d")
+    return found.total_seconds()
+
+
+def _timedelta(value: str) -> timedelta:
+    return sum(
+        (timedelta(**{_UNITS[unit]: int(count)}) for count, unit in _AGO.findall(value)),
+        timedelta(),
+    )

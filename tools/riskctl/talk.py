@@ -22,6 +22,8 @@ INTERRUPTED = 130
 """What a shell reports for a program that Ctrl-C ended."""
 
 TIMEOUT_S = 5.0
+COMPLETION_TIMEOUT_S = 0.5
+"""A person has pressed Tab and waits; no names are better than late ones."""
 _REMEDY = "start it with `riskd run`, or name its socket with --socket or $RISKD_SOCKET"
 
 R = TypeVar("R", bound=Reply)
