@@ -63,6 +63,7 @@ class Span(msgspec.Struct, array_like=True):
 
     since_s: float
     before_s: float = 0.0
+    is_of_one_boot: bool = True
 
     def elapsed_s(self, monotonic_s: float) -> float:
         return self.before_s + max(0.0, monotonic_s - self.since_s)
@@ -71,6 +72,7 @@ class Span(msgspec.Struct, array_like=True):
         """Go on in another boot: what the last one is known to have seen is kept."""
         self.before_s = self.elapsed_s(seen_s)
         self.since_s = since_s
+        self.is_of_one_boot = False
 
 
 class TriggerSeen(msgspec.Struct, frozen=True, array_like=True):
@@ -272,8 +274,8 @@ def remaining_s(standing: Standing, now: Now) -> float | None:
             return max(0.0, seconds - waited_s)
         case UntilInstant(at=at) | UntilSession(at=at):
             left_s = _seconds(at - now.at)
-            if not standing.waited.before_s:
-                # In one boot both clocks have to agree: a jump forward ends nothing.
+            if standing.waited.is_of_one_boot:
+                # There both clocks have to agree: a jump forward ends nothing.
                 left_s = max(left_s, _seconds(at - standing.at) - waited_s)
             return max(0.0, left_s)
     return None
