@@ -28,6 +28,7 @@ from ..messages import (
     HaltsEnded,
     HaltsLifted,
     KillSwitchTriggered,
+    LooseningProposed,
     Mode,
     Recorded,
     RecoveryCompleted,
@@ -115,6 +116,8 @@ class Halted(msgspec.Struct, array_like=True):
     recovery: Recovery | None = None
     halts: dict[int, Standing] = {}
     next_id: int = 1
+    ending: tuple[int, ...] = ()
+    """Halts whose end waits for the disk: in force, but nobody may rely on them to last."""
     trips: dict[str, list[Span]] = {}
     """When the halts of a source that lasts for a time were placed, by source and scope."""
     is_running: bool = False
@@ -148,6 +151,7 @@ class Halts:
         now, fact = self.now, recorded.fact
         if fact.BEARING == "tightens":
             now.epoch = max(now.epoch + 1, recorded.lsn)
+            now.ending = ()  # It overtakes whatever would loosen.
         # By its type: most facts are none of these, and there are millions of them.
         act = _ACTS.get(type(fact))
         if act is not None:
@@ -161,7 +165,7 @@ def _start(now: Halted, recorded: Recorded, fact: DaemonStarted) -> None:
         for span in _spans(now):
             span.reboot(now.seen_s, recorded.monotonic_s)
         now.boot, now.seen_s = fact.boot, recorded.monotonic_s
-    now.is_running = True
+    now.is_running, now.ending = True, ()
     now.epoch = max(now.epoch + 1, recorded.lsn)
 
 
@@ -202,6 +206,13 @@ def _place(now: Halted, recorded: Recorded, fact: HaltPlaced) -> None:
 def _lift(now: Halted, _recorded: Recorded, fact: HaltsLifted | HaltsEnded) -> None:
     for one in fact.halt_ids:
         now.halts.pop(one, None)
+    now.ending = tuple(one for one in now.ending if one in now.halts)
+
+
+def _propose(now: Halted, _recorded: Recorded, fact: LooseningProposed) -> None:
+    if isinstance(fact.proposed, HaltsLifted | HaltsEnded):
+        ids = {*now.ending, *fact.proposed.halt_ids}
+        now.ending = tuple(sorted(ids & now.halts.keys()))
 
 
 _ACTS: Mapping[type[Fact], Callable[[Halted, Recorded, Any], None]] = {
@@ -213,6 +224,7 @@ _ACTS: Mapping[type[Fact], Callable[[Halted, Recorded, Any], None]] = {
     HaltPlaced: _place,
     HaltsLifted: _lift,
     HaltsEnded: _lift,
+    LooseningProposed: _propose,
 }
 _decode = msgspec.json.Decoder(Halted).decode
 

@@ -29,7 +29,7 @@ halts than can be kept apart, everything is halted.
 Nothing here is asked what time it is, nor does it act: it answers with the facts to be made.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
 import attrs
@@ -194,7 +194,7 @@ def place(
     halted: Halted, halt: Halt, *, by: By, now: Now
 ) -> HaltPlaced | KillSwitchTriggered | None:
     """Halt a scope. None: a halt of the same source does this already, and for as long."""
-    if any(_outlasts(standing, halt, now) for standing in halted.halts.values()):
+    if any(_outlasts(standing, halt, now) for standing in _lasting(halted)):
         return None
     if len(halted.halts) >= HALTS_MAX:
         reason = f"{HALTS_MAX} halts are in force, and another was asked for: {halt.scope}"
@@ -205,14 +205,24 @@ def place(
 def trip(
     halted: Halted, wanted: Halt, breaker: Breaker, *, by: By, now: Now
 ) -> HaltPlaced | KillSwitchTriggered | None:
-    """The same by a breaker, which says how long. None: it is open already, or by a person's word
-    for longer; what goes on while it is open doesn't make it last longer."""
-    for standing in halted.halts.values():
+    """The same by a breaker, which says how long. None: it is open already; what goes on while it
+    is open doesn't make it last longer."""
+    for standing in _lasting(halted):
         held = standing.halt
         if (held.scope, held.source) == (wanted.scope, wanted.source):
             return None
     until = breaker.until(halted, wanted.source, wanted.scope, now)
     return place(halted, msgspec.structs.replace(wanted, until=until), by=by, now=now)
+
+
+def _lasting(halted: Halted) -> Iterator[Standing]:
+    """All but those whose end is on its way to the disk: to ask for one of them again is to ask
+    for a new one, which overtakes that end."""
+    return (each for one, each in halted.halts.items() if one not in halted.ending)
+
+
+def _is_as_strict(held: Halt, wanted: Halt) -> bool:
+    return held.mode in ("halt", wanted.mode)
 
 
 def _outlasts(standing: Standing, halt: Halt, now: Now) -> bool:
