@@ -209,7 +209,8 @@ def trip(
     is open doesn't make it last longer."""
     for standing in _lasting(halted):
         held = standing.halt
-        if (held.scope, held.source) == (wanted.scope, wanted.source):
+        is_open = (held.scope, held.source) == (wanted.scope, wanted.source)
+        if is_open and _is_as_strict(held, wanted) and remaining_s(standing, now) != 0:
             return None
     until = breaker.until(halted, wanted.source, wanted.scope, now)
     return place(halted, msgspec.structs.replace(wanted, until=until), by=by, now=now)
@@ -230,17 +231,20 @@ def _outlasts(standing: Standing, halt: Halt, now: Now) -> bool:
     held = standing.halt
     if (held.scope, held.cause, held.source) != (halt.scope, halt.cause, halt.source):
         return False
-    if held.mode != halt.mode and held.mode != "halt":
-        return False
-    match halt.until:
-        case UntilOperator() | UntilCondition():
-            return held.until == halt.until or isinstance(held.until, UntilOperator)
+    return _is_as_strict(held, halt) and _lasts_as_long(standing, halt.until, now)
+
+
+def _lasts_as_long(standing: Standing, until: Until, now: Now) -> bool:
+    """For sure: what ends by one clock says nothing of the other, nor a condition of either."""
+    held, left_s = standing.halt.until, remaining_s(standing, now)
+    if isinstance(held, UntilOperator):
+        return True
+    match until:
         case UntilElapsed(seconds=seconds):
-            left_s = seconds
+            return isinstance(held, UntilElapsed) and left_s is not None and left_s >= seconds
         case UntilInstant(at=at) | UntilSession(at=at):
-            left_s = (at - now.at).total_seconds()
-    held_s = remaining_s(standing, now)
-    return isinstance(held.until, UntilOperator) or (held_s is not None and held_s >= left_s)
+            return isinstance(held, UntilInstant | UntilSession) and held.at >= at
+    return held == until
 
 
 def lift(
