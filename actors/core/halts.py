@@ -41,6 +41,8 @@ from ..messages import (
 )
 
 EVERYTHING = "all"
+TRIGGERS_KEPT = 64
+"""Of those that came since it was last ACTIVE: the first one, and the newest."""
 TRIPS_KEPT = 64
 """Of one breaker. More within its window change nothing: it is at its longest by then."""
 BREAKERS_KEPT = 1_000
@@ -177,6 +179,8 @@ def _trigger(now: Halted, recorded: Recorded, fact: KillSwitchTriggered) -> None
     now.state, now.recovery = "KILLED", None
     seen = TriggerSeen(fact.cause, fact.source, fact.reason, fact.by, recorded.at, recorded.lsn)
     now.triggers.append(seen)
+    if len(now.triggers) > TRIGGERS_KEPT:
+        del now.triggers[1]
 
 
 def _recover(now: Halted, recorded: Recorded, fact: RecoveryStarted) -> None:

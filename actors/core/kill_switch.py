@@ -19,7 +19,7 @@ answered with it, and nothing is recorded: each event may be repeated at will. `
 same table, and a test compares the two.
 
 A trigger that goes on triggering while the switch is KILLED must not fill the journal: a cause is
-noted once for each source, and there are at most so many.
+noted once for each source and person, and there are at most so many.
 
 Everything else that stops trading is a halt (`core.halts`): placed without being asked twice,
 lifted by a person, by time, or by whoever watches its condition. A halt that goes off again and
@@ -99,7 +99,8 @@ def trigger(
 ) -> KillSwitchTriggered | None:
     """Stop everything. None: it is stopped already, and for this cause among others."""
     if TABLE[halted.state]["trigger"] == "note":
-        known = any((t.cause, t.source, t.by) == (cause, source, by) for t in halted.triggers)
+        one = (cause, source, by.via, by.user_id)
+        known = any((t.cause, t.source, t.by.via, t.by.user_id) == one for t in halted.triggers)
         if known or len(halted.triggers) >= TRIGGERS_NOTED:
             return None
     return KillSwitchTriggered(by=by, cause=cause, source=source, reason=reason)
