@@ -34,6 +34,7 @@ from typing import Literal
 
 import attrs
 import msgspec
+from attrs.validators import ge, gt, le
 
 from ..messages import (
     By,
@@ -53,12 +54,23 @@ from ..messages import (
     UntilOperator,
     UntilSession,
 )
-from .halts import EVERYTHING, Halted, Now, Standing, breaker, cooldown_left_s, remaining_s
+from .halts import (
+    EVERYTHING,
+    TRIPS_KEPT,
+    Halted,
+    Now,
+    Standing,
+    breaker,
+    cooldown_left_s,
+    remaining_s,
+)
 
 TRIGGERS_NOTED = 16
 """Causes of one kill. Those that come later find everything halted, and are not noted."""
 HALTS_MAX = 1_000
 """In force at one time."""
+FOR_MAX_S = 31_536_000
+"""What a fact can say of how long a halt lasts."""
 RECONCILED = "reconciled"
 """The condition that riskd's book and the brokers' agree."""
 
@@ -176,11 +188,11 @@ class Breaker:
     After `times_max` such halts in the window the next one waits for a person.
     """
 
-    for_s: float
-    factor: float = 2.0
-    for_max_s: float = 3_600.0
+    for_s: float = attrs.field(validator=gt(0))
+    factor: float = attrs.field(default=2.0, validator=ge(1))
+    for_max_s: float = attrs.field(default=3_600.0, validator=[gt(0), le(FOR_MAX_S)])
     window_s: float = 86_400.0
-    times_max: int = 5
+    times_max: int = attrs.field(default=5, validator=le(TRIPS_KEPT))
 
     def until(self, halted: Halted, source: str, scope: str, now: Now) -> Until:
         """How long the next one lasts. Ask `trip`, which knows whether there is to be one."""
@@ -188,7 +200,10 @@ class Breaker:
         times = sum(trip.elapsed_s(now.monotonic_s) < self.window_s for trip in trips)
         if times >= self.times_max:
             return UntilOperator()
-        return UntilElapsed(seconds=min(self.for_max_s, self.for_s * self.factor**times))
+        seconds = min(self.for_max_s, self.for_s)
+        for _ in range(times):
+            seconds = min(self.for_max_s, seconds * self.factor)
+        return UntilElapsed(seconds=seconds)
 
 
 def place(
