@@ -323,8 +323,9 @@ def after_crash(
         until=until,
     )
     if any(
-        standing.halt.source == "start" and standing.halt.until in (until, UntilOperator())
-        for standing in halted.halts.values()
+        (held.scope, held.mode, held.source) == (halt.scope, halt.mode, halt.source)
+        and held.until in (until, UntilOperator())
+        for held in (standing.halt for standing in halted.halts.values())
     ):
         return None
     return HaltPlaced(halt_id=halted.next_id, halt=halt, by=by)
