@@ -177,7 +177,7 @@ def test_a_snapshot_at_any_point_changes_nothing_that_comes_after(records: list[
     whole = folded(records)
     for cut in range(len(records) + 1):
         halts, again = folded(records[:cut]), Halts()
-        again.load(halts.dump())
+        again.load(b"".join(halts.dump()))
         assert again.now == halts.now
         assert again.dump() == halts.dump()
         for recorded in records[cut:]:

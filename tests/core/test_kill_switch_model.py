@@ -328,7 +328,7 @@ class World(Lived):
         halts, again = Halts(), Halts()
         for recorded in self.facts[:cut]:
             halts.apply(recorded)
-        again.load(halts.dump())
+        again.load(b"".join(halts.dump()))
         for recorded in self.facts[cut:]:
             again.apply(recorded)
         assert again.now == self.halted
