@@ -192,7 +192,7 @@ def test_a_kill_and_the_way_back_each_say_where_the_switch_stands(place: Path, d
         assert (result.exit_code, result.stderr) == (0, ""), result.output
         return result.stdout
 
-    since = "by ana, since 2026-11-21T03:00:00+00:00"
+    since = "by ana, since 2026-11-21T03:00:00Z"
     assert said("trigger", "--reason", "a runaway") == (
         f"nothing can trade: the kill switch is KILLED (a runaway), {since}\n"
     )

@@ -143,6 +143,10 @@ WAITING = {"approved_by": "bo", "by": ANA, "cooldown_left_s": 252.0}
         ({"triggers": [{"by": {"via": "signal", "user_id": 0}}]}, "by user 0 (signal)"),
         ({"state": "RECOVERING", "recovery": WAITING}, "approved by bo, the cooldown has 4 min"),
         ({"recovery": {**WAITING, "cooldown_left_s": 0.0}}, "riskctl complete-recovery"),
+        ({"since": "2026-11-21T03:00:00.123456+00:00"}, "since 2026-11-21T03:00:00Z"),
+        ({"state": "ACTIVE", "doubt": "the halts failed"}, "ACTIVE, by ana, since"),
+        ({"state": "ACTIVE", "doubt": "the halts failed"}, "not to be relied on: the halts failed"),
+        ({"triggers": [{"by": {"via": "signal"}}]}, "by unknown (signal)"),
         ({"recovery": {"approved_by": "bo"}}, "how long the cooldown lasts is unknown"),
     ],
 )

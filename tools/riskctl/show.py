@@ -56,7 +56,7 @@ def verdict(document: Document) -> Line:
     of_everything = halting.of_everything(halts)
     if document.get("state") not in _SERVING:
         return Line(f"NOTHING CAN TRADE: riskd is {document.get('state', 'unknown')}", "bad")
-    if switch.get("state") != "ACTIVE":
+    if not halting.is_open(switch):
         return Line(f"NOTHING CAN TRADE: the kill switch is {halting.switch(switch)}", "bad")
     if of_everything is not None and of_everything.mood == "bad":
         return of_everything

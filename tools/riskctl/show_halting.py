@@ -3,6 +3,7 @@
 As everywhere in riskctl, what is missing is "unknown" or "-", and is never taken for permission.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ Document = Mapping[str, Any]
 
 _HEADS = ("scope", "mode", "cause", "reason", "until", "by")
 _NONE = "-"
+_FRACTION = re.compile(r"(?<=:\d\d)\.\d+")
 _AFTER_CRASH = {
     "reconcile": "halted until every account is reconciled, or an operator lifts it",
     "operator": "halted until an operator lifts it",
@@ -38,6 +40,11 @@ def duration(seconds: float) -> str:
     return f"{seconds:.1f} s"
 
 
+def moment(text: object) -> str:
+    """To the second, which is what a person reads."""
+    return _FRACTION.sub("", str(text)).replace("+00:00", "Z")
+
+
 def count(number: int, noun: str) -> str:
     return f"{number or 'no'} {noun}{'s' * (number != 1)}"
 
@@ -49,7 +56,7 @@ def who(by: object) -> str:
     if by.get("via") == "riskd":
         return "riskd"
     user, number = by.get("user"), by.get("user_id")
-    name = str(user) if user else f"user {'unknown' if number is None else number}"
+    name = str(user) if user else "unknown" if number is None else f"user {number}"
     return f"{name} (signal)" if by.get("via") == "signal" else name
 
 
@@ -58,10 +65,15 @@ def who(by: object) -> str:
 
 def switch(document: Document) -> str:
     """Its state, why, by whom, since when, and what is still to be waited for."""
-    state = document.get("state") or "UNKNOWN"
-    if state == "ACTIVE":
-        return "ACTIVE"
-    return ", ".join([f"{state} ({document.get('reason') or 'no reason given'})", *_more(document)])
+    state = str(document.get("state") or "UNKNOWN")
+    if state != "ACTIVE":
+        state += f" ({document.get('reason') or 'no reason given'})"
+    return ", ".join([state, *_more(document)])
+
+
+def is_open(document: Document) -> bool:
+    """May something pass, as far as the kill switch goes?"""
+    return document.get("state") == "ACTIVE" and not document.get("doubt")
 
 
 def _more(document: Document) -> Iterator[str]:
@@ -69,13 +81,15 @@ def _more(document: Document) -> Iterator[str]:
     if causes:
         yield f"by {who(causes[0].get('by'))}"
     if document.get("since"):
-        yield f"since {document['since']}"
+        yield f"since {moment(document['since'])}"
     if len(causes) > 1:
         yield f"{count(len(causes), 'cause')} in all"
     recovery = inner(document, "recovery")
     if recovery:
         yield f"approved by {recovery.get('approved_by', 'unknown')}"
         yield cooldown(recovery.get("cooldown_left_s"))
+    if document.get("doubt"):
+        yield f"not to be relied on: {document['doubt']}"
 
 
 def cooldown(left_s: float | None) -> str:
@@ -92,7 +106,14 @@ def causes(document: Document) -> Page:
     if len(found) < 2:
         return []
     heads = ("at", "cause", "source", "reason", "by")
-    rows = [(*(_cell(each, head) for head in heads[:-1]), who(each.get("by"))) for each in found]
+    rows = [
+        (
+            moment(_cell(each, "at")),
+            *(_cell(each, head) for head in heads[1:4]),
+            who(each.get("by")),
+        )
+        for each in found
+    ]
     return [Line(""), Line("causes of the kill:"), Table(heads, rows)]
 
 
@@ -144,7 +165,7 @@ def placed_by(halt: Document) -> str:
 
 def until(halt: Document) -> str:
     """What ends it, in the column of that name."""
-    left_s, at = halt.get("ends_in_s"), halt.get("until_at")
+    left_s, at = halt.get("ends_in_s"), halt.get("until_at") and moment(halt["until_at"])
     left = "" if left_s is None else f"{duration(left_s)} to go"
     match halt.get("until"):
         case None:
@@ -282,12 +303,11 @@ def placed(reply: Document, scope: str) -> Page:
     """A halt that was asked for; or, where there are too many, the kill that came instead."""
     new = reply.get("changed") or []
     found = reply.get("halts") or []
-    state = inner(reply, "kill_switch").get("state")
     if new:
         one: Document = next((halt for halt in found if halt.get("id") in new), {})
         said = f"in force: {_cell(one, 'mode')} of {scope}, {lasting(one)}"
         return [Line(said, "warn"), *_killed(reply)]
-    if state == "ACTIVE":
+    if is_open(inner(reply, "kill_switch")):
         return [Line(f"it was so already: a halt of {scope} does this, and for as long")]
     return [Line("no halt was placed"), *_killed(reply)]
 
@@ -310,6 +330,6 @@ def in_force(reply: Document) -> Page:
 
 def _killed(reply: Document) -> Page:
     found = inner(reply, "kill_switch")
-    if found.get("state") == "ACTIVE":
+    if is_open(found):
         return []
     return [Line(f"nothing can trade: the kill switch is {switch(found)}", "bad")]
