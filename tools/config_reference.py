@@ -5,7 +5,7 @@ python -m riskd.tools.config_reference toml > config/example.toml
 """
 
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import click
 import msgspec
@@ -46,10 +46,14 @@ def markdown() -> Iterator[str]:
     yield _PAGE
     for section, struct in _tables():
         yield f"## `[{section}]`\n\n{struct.__doc__}\n"
-        yield "| key | type | default | meaning | takes effect |"
-        yield "|---|---|---|---|---|"
-        yield from map(_row, msgspec.structs.fields(struct))
-        yield ""
+        yield from _table(msgspec.structs.fields(struct))
+    for section, meaning, structs in _arrays():
+        yield f"## `[[{section}]]`\n\n{meaning} None unless written. All have these keys:\n"
+        (shared,) = {struct.__bases__[0] for struct in structs.values()}
+        yield from _table(msgspec.structs.fields(shared))
+        for kind, struct in structs.items():
+            yield f"### `{kind}`\n\n{struct.__doc__}\n"
+            yield from _table(_own(struct))
     yield _NOT_BUILT
     yield from (f"- `[{section}]`: {why}" for section, why in NOT_BUILT.items())
 
@@ -60,6 +64,18 @@ def toml() -> Iterator[str]:
     for section, struct in _tables():
         yield f"\n# {struct.__doc__}\n[{section}]\n"
         yield from map(_assignment, msgspec.structs.fields(struct))
+    for section, meaning, structs in _arrays():
+        yield textwrap.fill(
+            f"{meaning} None unless written. One of each kind, without the keys that all have; "
+            "docs/configuration.md says what each means.",
+            98,
+            initial_indent="\n# ",
+            subsequent_indent="# ",
+        )
+        for kind, struct in structs.items():
+            yield f"\n# {struct.__doc__}\n# [[{section}]]\n# {kind}"
+            required = [f for f in msgspec.structs.fields(struct.__bases__[0]) if f.required]
+            yield from map(_possible, (*required, *_own(struct)))
 
 
 def _tables() -> Iterator[tuple[str, type[Struct]]]:
@@ -69,8 +85,39 @@ def _tables() -> Iterator[tuple[str, type[Struct]]]:
                 yield field.encode_name, struct
 
 
+def _arrays() -> Iterator[tuple[str, str, dict[str, type[Struct]]]]:
+    """The arrays of tables, with the kinds that an entry can be of, as TOML says them."""
+    for field in msgspec.structs.fields(Config):
+        kind = kinds.kind(field.type)
+        if isinstance(kind, kinds.Items):
+            match kinds.kind(kind.item):
+                case kinds.Choice(tag_field, structs):
+                    said = {f'{tag_field} = "{tag}"': struct for tag, struct in structs.items()}
+                    yield field.encode_name, kinds.description(field.type), said
+
+
+def _own(struct: type[Struct]) -> list[FieldInfo]:
+    """What one kind has and the others have not; what must be written comes first."""
+    shared = struct.__bases__[0].__struct_fields__
+    own = [field for field in msgspec.structs.fields(struct) if field.name not in shared]
+    return sorted(own, key=lambda field: not field.required)
+
+
+def _table(fields: Iterable[FieldInfo]) -> Iterator[str]:
+    yield "| key | type | default | meaning | takes effect |"
+    yield "|---|---|---|---|---|"
+    yield from map(_row, fields)
+    yield ""
+
+
 def _row(field: FieldInfo) -> str:
-    default = "unset" if field.default is None else f"`{_toml(field.default)}`"
+    match field:
+        case FieldInfo(required=True):
+            default = "required"
+        case FieldInfo(default=None):
+            default = "unset"
+        case FieldInfo(default=value):
+            default = f"`{_toml(value)}`"
     effect = "restart" if kinds.needs_restart(field.type) else "reload"
     meaning = kinds.description(field.type)
     cells = (f"`{field.encode_name}`", kinds.wording(field.type), default, meaning, effect)
@@ -81,9 +128,18 @@ def _assignment(field: FieldInfo) -> str:
     meaning = f"{kinds.description(field.type)} Write {kinds.wording(field.type)}."
     comment = textwrap.fill(meaning, 98, initial_indent="# ", subsequent_indent="# ")
     if field.default is None:
-        examples = (each for meta in kinds.metas(field.type) for each in meta.examples or ())
-        return f"{comment}\n# {field.encode_name} = {_toml(next(examples))}\n"
+        return f"{comment}\n# {field.encode_name} = {_toml(_example(field))}\n"
     return f"{comment}\n{field.encode_name} = {_toml(field.default)}\n"
+
+
+def _possible(field: FieldInfo) -> str:
+    """A key of an entry that is there to be copied."""
+    unset = field.required or field.default is None
+    return f"# {field.encode_name} = {_toml(_example(field) if unset else field.default)}"
+
+
+def _example(field: FieldInfo) -> object:
+    return next(each for meta in kinds.metas(field.type) for each in meta.examples or ())
 
 
 def _toml(value: object) -> str:

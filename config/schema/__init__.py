@@ -8,11 +8,12 @@ started with; the others follow a reload.
 Each module holds the sections of one subject; here they come together.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from .base import RESTART, Disagreement, Section
 from .daemon import Control, Journal, Riskd, Security, Supervision
 from .halting import KillSwitch, Lease, Session
+from .triggers import AnyTrigger, Command, FileAppears, StatusFile, Threshold, Trigger, Triggers
 
 NOT_BUILT: Mapping[str, str] = {
     "accounts": "no order would be checked for them",
@@ -37,15 +38,30 @@ class Config(Section, frozen=True, kw_only=True):
     kill_switch: KillSwitch = KillSwitch()
     lease: Lease = Lease()
     session: Session = Session()
+    triggers: Triggers = ()
     security: Security = Security()
+
+    def disagreements(self) -> Iterator[Disagreement]:
+        """The name of a trigger is what its halts are known by."""
+        names = [trigger.name for trigger in self.triggers]
+        for position, name in enumerate(names):
+            if (first := names.index(name)) != position:
+                yield Disagreement(
+                    "triggers",
+                    f"has entries with the same name: numbers {first + 1} and {position + 1}",
+                    "give each its own",
+                )
 
 
 __all__ = [
     "NOT_BUILT",
     "RESTART",
+    "AnyTrigger",
+    "Command",
     "Config",
     "Control",
     "Disagreement",
+    "FileAppears",
     "Journal",
     "KillSwitch",
     "Lease",
@@ -53,5 +69,8 @@ __all__ = [
     "Section",
     "Security",
     "Session",
+    "StatusFile",
     "Supervision",
+    "Threshold",
+    "Trigger",
 ]

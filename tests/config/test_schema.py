@@ -1,18 +1,24 @@
 """Every key explains itself, and keys that only make sense together are checked together."""
 
 import re
+from typing import get_args
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from riskd.config import Config, ConfigInvalid, kinds, parse
+from riskd.config import Config, ConfigInvalid, kinds, parse, schema
 from riskd.config.schema import Section, Supervision
 
-SECTIONS = {field.name: field.type for field in msgspec.structs.fields(Config)}
+SECTIONS = {
+    field.name: field.type
+    for field in msgspec.structs.fields(Config)
+    if isinstance(kinds.kind(field.type), kinds.Table)
+}
+ENTRIES = {f"triggers.{each.__struct_config__.tag}": each for each in get_args(schema.AnyTrigger)}
 FIELDS = [
     pytest.param(field, id=f"{section}.{field.name}")
-    for section, struct in SECTIONS.items()
+    for section, struct in (SECTIONS | ENTRIES).items()
     for field in msgspec.structs.fields(struct)
 ]
 
@@ -22,7 +28,7 @@ def test_every_key_has_a_meaning_a_default_and_words_for_its_kind(
     field: msgspec.structs.FieldInfo,
 ) -> None:
     assert re.fullmatch(r"[A-Z`].*\.", kinds.description(field.type))
-    assert not field.required
+    assert not field.required or any(meta.examples for meta in kinds.metas(field.type))
     assert kinds.wording(field.type)
 
 
@@ -36,7 +42,7 @@ def test_every_number_has_both_bounds_and_a_unit_or_counts_something(
             schemas = [each for each in schema.get("anyOf", [schema]) if each != {"type": "null"}]
             assert all({"minimum", "exclusiveMinimum"} & each.keys() for each in schemas)
             assert all({"maximum", "exclusiveMaximum"} & each.keys() for each in schemas)
-            assert float not in types or field.name.endswith(("_s", "_ms", "_days"))
+            assert float not in types or field.name.endswith(("_s", "_ms", "_days", "factor"))
 
 
 @pytest.mark.parametrize("section", SECTIONS.values())
@@ -45,6 +51,18 @@ def test_a_section_is_frozen_and_explained(section: type[Section]) -> None:
     assert section.__struct_config__.forbid_unknown_fields
     assert section.__doc__
     assert not list(section().disagreements())
+
+
+@pytest.mark.parametrize("entry", ENTRIES.values())
+def test_an_entry_is_frozen_and_explained(entry: type[Section]) -> None:
+    assert entry.__struct_config__.frozen
+    assert entry.__struct_config__.forbid_unknown_fields
+    assert entry.__doc__
+
+
+def test_a_section_of_single_keys_can_be_empty() -> None:
+    for struct in SECTIONS.values():
+        assert all(not field.required for field in msgspec.structs.fields(struct))
 
 
 def told(text: str) -> list[str]:
