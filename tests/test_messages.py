@@ -57,6 +57,7 @@ from riskd.actors.messages import (
     LooseningProposed,
     LooseningWithdrawn,
     MessageQuarantined,
+    Metric,
     Position,
     ProjectionRebuilt,
     Pulse,
@@ -79,6 +80,7 @@ from riskd.actors.messages import (
     Subscribed,
     SupervisorEscalated,
     SwitchIs,
+    Taken,
     TimeNoted,
     Told,
     Trigger,
@@ -136,6 +138,7 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
     Freeze(id=11, scope="account:main", reason="news", reduce_only=True, for_s=900.0, session=True),
     Unfreeze(id=12, scope="account:main", reason="news is out", approved_by="alice"),
     ShowHalts(id=13),
+    Metric(id=14, name="latency_ms", value="12.50"),
     Welcome(
         id=1,
         role="worker",
@@ -154,6 +157,7 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
     Subscribed(id=7, from_lsn=12, lsn=4711),
     SwitchIs(id=8, changed=True, kill_switch={"state": "KILLED"}, halts=[{"halt_id": 3}]),
     HaltsAre(id=11, changed=[3], kill_switch={"state": "ACTIVE"}, halts=[{"halt_id": 3}]),
+    Taken(id=14),
     Refused(id=7, code="invalid_config", message="not valid", problems=["riskd.toml:1: key: why"]),
     Error(id=None, code="invalid_field", message="expected int", field="id"),
     Told(
@@ -322,6 +326,16 @@ TAGS_TOO_MANY = ",".join(['"x"'] * 257)
         f'{{"type":"subscribe","facts":[{TAGS_TOO_MANY}]}}',
         f'{{"type":"subscribe","actor":"{"x" * 129}"}}',
         f'{{"type":"subscribe","account":"{"x" * 129}"}}',
+        f'{{"type":"metric","name":"{"x" * 129}","value":"1"}}',
+        '{"type":"metric","name":"a b","value":"1"}',
+        '{"type":"metric","name":"","value":"1"}',
+        '{"type":"metric","name":"a","value":1.5}',
+        '{"type":"metric","name":"a","value":1}',
+        '{"type":"metric","name":"a","value":"NaN"}',
+        '{"type":"metric","name":"a","value":"-Infinity"}',
+        '{"type":"metric","name":"a","value":"1e999"}',
+        '{"type":"metric","name":"a","value":"1\\n"}',
+        '{"type":"metric","name":"a","value":""}',
     ],
 )
 def test_what_comes_from_outside_is_bounded(line: str) -> None:

@@ -29,6 +29,7 @@ from ..messages import (
     Freeze,
     Hello,
     KillActor,
+    Metric,
     Recover,
     Reload,
     ShowConfig,
@@ -58,6 +59,7 @@ class Role(StrEnum):
 _EVERYONE = frozenset(Role)
 _PEOPLE = frozenset({Role.OBSERVER, Role.OPERATOR})
 _OPERATORS = frozenset({Role.OPERATOR})
+_REPORTERS = frozenset({Role.OPERATOR, Role.WORKER})
 
 PERMITTED: Mapping[type[Command], frozenset[Role]] = {
     Hello: _EVERYONE,
@@ -74,6 +76,7 @@ PERMITTED: Mapping[type[Command], frozenset[Role]] = {
     CompleteRecovery: _OPERATORS,
     Freeze: _OPERATORS,
     Unfreeze: _OPERATORS,
+    Metric: _REPORTERS,
 }
 
 

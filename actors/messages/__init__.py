@@ -20,7 +20,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from . import daemon, halts, history, talk, tree
+from . import daemon, halts, history, metrics, talk, tree
 from .base import (
     PROTOCOL,
     Bearing,
@@ -84,6 +84,7 @@ from .history import (
     ProjectionRebuilt,
     SnapshotSkipped,
 )
+from .metrics import Metric, Taken
 from .talk import (
     Error,
     Hello,
@@ -117,10 +118,10 @@ from .tree import (
     SupervisorEscalated,
 )
 
-ClientCommand = talk.Commands | tree.Commands | daemon.Commands | halts.Commands
+ClientCommand = talk.Commands | tree.Commands | daemon.Commands | halts.Commands | metrics.Commands
 """What may arrive on the socket. Anything else gets a typed error."""
 
-AnyReply = talk.Replies | tree.Replies | daemon.Replies | halts.Replies
+AnyReply = talk.Replies | tree.Replies | daemon.Replies | halts.Replies | metrics.Replies
 AnyPush = talk.Pushes
 AnyFact = tree.Facts | daemon.Facts | halts.Facts | history.Facts
 
@@ -186,6 +187,7 @@ __all__ = [
     "Lsn",
     "MessageId",
     "MessageQuarantined",
+    "Metric",
     "Mode",
     "Name",
     "Position",
@@ -214,6 +216,7 @@ __all__ = [
     "Subscribed",
     "SupervisorEscalated",
     "SwitchIs",
+    "Taken",
     "TimeNoted",
     "Told",
     "Trigger",
