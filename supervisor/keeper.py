@@ -87,7 +87,6 @@ class Keeper:
         self._syncs = syncs
         self._chores = chores
         self._log = structlog.get_logger("riskd.ledger")
-        self._sync_began_s: float | None = None
         self._due: dict[str, float] = {}
         self._is_low = False
 
@@ -119,14 +118,15 @@ class Keeper:
         """One group commit, in the task of one who waits for it."""
         journal, tally = self._journal, self._ledger.tally
         sync = journal.sync()
-        self._sync_began_s = trio.current_time()
+        if tally.began is None:
+            tally.began = trio.current_time()
         try:
             took_s = await self._syncs.run(partial(timed, journal, sync))
         except JournalFailed as failure:
+            tally.began = None
             self._ledger.failed(failure)
             return
-        finally:
-            self._sync_began_s = None
+        tally.began = None
         journal.synced(sync)
         tally.syncs += 1
         tally.last_s, tally.worst_s = took_s, max(tally.worst_s, took_s)
@@ -169,9 +169,7 @@ class Keeper:
         """A sync that hangs can't say that it was slow. Nothing here waits for the disk."""
         while True:
             await trio.sleep(TICK_S)
-            if self._sync_began_s is None:
-                continue
-            waiting_s = trio.current_time() - self._sync_began_s
+            waiting_s = self._ledger.sync_age_s()
             if waiting_s * 1e3 > self._settings.slow_sync_ms:
                 path = str(self._journal.path)
                 self._warn("journal.sync_hangs", SLOW_S, file=path, waiting_s=round(waiting_s, 1))

@@ -88,6 +88,9 @@ class SyncTally:
     slow: int = 0
     last_s: float = 0.0
     worst_s: float = 0.0
+    began: float | None = None
+    """When the trip began of which nobody has seen the end (trio's time). Whoever is cancelled on
+    it doesn't end it: those who ask again and again would hide a disk that hangs."""
 
 
 @attrs.define(eq=False)
@@ -133,6 +136,11 @@ class Ledger:
     def failure(self) -> JournalFailed | None:
         """Why nothing more is written: then nothing may trade either. A latch."""
         return self.journal.failure
+
+    def sync_age_s(self) -> float:
+        """How long a trip to the disk has taken whose end is not seen yet; 0 when none is."""
+        began = self.tally.began
+        return 0.0 if began is None else trio.current_time() - began
 
     def statistics(self) -> LedgerStatistics:
         tally = self.tally

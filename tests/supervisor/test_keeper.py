@@ -224,6 +224,23 @@ async def test_a_sync_that_hangs_is_warned_about_while_it_does(
         assert warnings[-1]["waiting_s"] > 8
 
 
+async def test_a_sync_that_hangs_grows_old_whoever_gives_up_on_it(
+    machine: Machine, autojump_clock: MockClock
+) -> None:
+    with machine.open() as ledger:
+        async with machine.kept(ledger):
+            await trio.sleep(5)
+            assert ledger.sync_age_s() == 0
+            machine.disk.sync_s = (60, 60)
+            for _ in range(10):
+                with trio.move_on_after(1):
+                    await ledger.wait_safe(ledger.commit(fact()))
+            assert 9 <= ledger.sync_age_s() <= 10
+            machine.disk.sync_s = (0, 0)
+            await trio.sleep(120)
+            assert ledger.sync_age_s() == 0
+
+
 # --- segments, snapshots, the archive -------------------------------------------------------------
 
 
