@@ -5,7 +5,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+import attrs
+
 from .core.kill_switch import Breaker
+from .core.triggers import Ran
 from .messages import By, Cause, Fact, Halt, Loosening, Mode
 
 T = TypeVar("T")
@@ -68,6 +71,29 @@ class Halting(Protocol):
     def clear(self, condition: str) -> None:
         """What waited for this condition may end. It ends when the disk has that, and never if
         something is tightened meanwhile: whoever watches a condition says so again and again."""
+
+
+@attrs.frozen
+class Text:
+    """What a file said, and when it was changed by its disk's clock."""
+
+    said: str
+    changed_at: datetime
+
+
+class Looks(Protocol):
+    """Where triggers look outside riskd. Each look takes its own time, which may be for ever; a
+    caller that is cancelled leaves at once. Raises OSError for what could not be seen."""
+
+    async def is_there(self, path: str) -> bool:
+        """False only where its folder is there and the file is not."""
+
+    async def read(self, path: str) -> Text:
+        """The first 4,096 bytes of a regular file."""
+
+    async def run(self, argv: Sequence[str], timeout_s: float) -> Ran:
+        """Run a command to its end. One that takes longer, or that nobody waits for any more, is
+        killed with all that it started."""
 
 
 CrashActor = Callable[[str], Awaitable[None]]

@@ -13,7 +13,16 @@ from collections.abc import Iterator, Mapping
 from .base import RESTART, Disagreement, Section
 from .daemon import Control, Journal, Riskd, Security, Supervision
 from .halting import KillSwitch, Lease, Session
-from .triggers import AnyTrigger, Command, FileAppears, StatusFile, Threshold, Trigger, Triggers
+from .triggers import (
+    TRIGGERS_MAX,
+    AnyTrigger,
+    Command,
+    FileAppears,
+    StatusFile,
+    Threshold,
+    Trigger,
+    Triggers,
+)
 
 NOT_BUILT: Mapping[str, str] = {
     "accounts": "no order would be checked for them",
@@ -56,6 +65,7 @@ class Config(Section, frozen=True, kw_only=True):
 __all__ = [
     "NOT_BUILT",
     "RESTART",
+    "TRIGGERS_MAX",
     "AnyTrigger",
     "Command",
     "Config",
