@@ -49,7 +49,7 @@ def markdown() -> Iterator[str]:
         yield from _table(msgspec.structs.fields(struct))
     for section, meaning, structs in _arrays():
         yield f"## `[[{section}]]`\n\n{meaning} None unless written. All have these keys:\n"
-        (shared,) = {struct.__bases__[0] for struct in structs.values()}
+        (shared,) = set(map(_parent, structs.values()))
         yield from _table(msgspec.structs.fields(shared))
         for kind, struct in structs.items():
             yield f"### `{kind}`\n\n{struct.__doc__}\n"
@@ -74,7 +74,7 @@ def toml() -> Iterator[str]:
         )
         for kind, struct in structs.items():
             yield f"\n# {struct.__doc__}\n# [[{section}]]\n# {kind}"
-            required = [f for f in msgspec.structs.fields(struct.__bases__[0]) if f.required]
+            required = [f for f in msgspec.structs.fields(_parent(struct)) if f.required]
             yield from map(_possible, (*required, *_own(struct)))
 
 
@@ -96,9 +96,15 @@ def _arrays() -> Iterator[tuple[str, str, dict[str, type[Struct]]]]:
                     yield field.encode_name, kinds.description(field.type), said
 
 
+def _parent(struct: type[Struct]) -> type[Struct]:
+    parent = struct.__bases__[0]
+    assert issubclass(parent, Struct), "a kind is what all kinds are, and more"
+    return parent
+
+
 def _own(struct: type[Struct]) -> list[FieldInfo]:
     """What one kind has and the others have not; what must be written comes first."""
-    shared = struct.__bases__[0].__struct_fields__
+    shared = _parent(struct).__struct_fields__
     own = [field for field in msgspec.structs.fields(struct) if field.name not in shared]
     return sorted(own, key=lambda field: not field.required)
 
