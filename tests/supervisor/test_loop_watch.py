@@ -260,7 +260,12 @@ async def test_while_it_can_not_be_made_a_fact_the_page_stays_seized(world: Worl
 
 async def test_a_seizure_that_failed_is_told_and_tried_again(world: World) -> None:
     world.failures += [OSError("no page"), OSError("no page")]
-    await stick(world, lambda: world.until(lambda: "loop.stuck" in world.did))
+
+    def block() -> None:
+        world.until(lambda: "loop.stuck" in world.did)
+        assert world.watch.seized is not None
+
+    await stick(world, block)
     assert world.did.count("seize") == 3
     assert world.did.count("loop.watch_failed") == 1  # told once in a while, tried at every look
     assert ("loop.watch_failed", {"cause": "OSError: no page"}) in world.events
