@@ -87,7 +87,7 @@ class Brakes:
             ChildSpec(
                 kill_switch.NAME,
                 as_child(
-                    self.registry.add(kill_switch.NAME, capacity=8),
+                    self.registry.add(kill_switch.NAME, capacity=64),
                     lambda: kill_switch.Watch(self.switch),
                 ),
             ),
@@ -127,7 +127,7 @@ class Brakes:
         return lease.Lease(
             registry=self.registry,
             critical=CRITICAL,
-            doubts=self.chronicle.doubt,
+            doubts=lambda: self.chronicle.doubt() or self.watch.seized,
             settings=lambda: self.configuration.current.lease,
             page=self.page,
             clock=self.clock,

@@ -192,7 +192,7 @@ class Riskd:
         )
 
     def _keep_ledger(self) -> Callable[..., Awaitable[None]]:
-        mailbox = self._registry.add(keeper.NAME, capacity=8)
+        mailbox = self._registry.add(keeper.NAME, capacity=64)
 
         async def run(_ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
             async with trio.open_nursery() as nursery:

@@ -36,8 +36,8 @@ from ..actors.ports import Halting, LeasePage, ServiceLink
 from .stacks import standing
 
 SOURCE = "loop"
-BEAT_S = 0.05
-LOOK_S = 0.05
+BEAT_S = 0.1
+LOOK_S = 0.1
 LATE_S = 2 * LOOK_S
 """A look that comes later than this asks why."""
 ALIVE = 0.25

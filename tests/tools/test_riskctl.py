@@ -234,7 +234,7 @@ def test_status_says_first_whether_anything_can_trade(riskd: Path) -> None:
     said = run(riskd, "status")
     assert said.exit_code == 0
     lines = said.stdout.splitlines()
-    assert lines[0] == "NOT GUARDED: this riskd supervises only; it has no gate, journal"
+    assert lines[0] == "NOT GUARDED: this riskd supervises only, and lacks gate, journal"
     assert "riskd        0.1.0, process 4711, up 2 h 3 min since 2026-01-02T03:04:05Z" in lines
     assert "kill switch  ACTIVE" in lines
     assert "journal      lsn 12" in lines

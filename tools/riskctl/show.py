@@ -65,7 +65,7 @@ def verdict(document: Document) -> Line:
         return Line(f"NOTHING CAN TRADE: {said}", "bad")
     if not_built:
         missing = ", ".join(map(str, not_built))
-        said = f"NOT GUARDED: this riskd supervises only; it has no {missing}"
+        said = f"NOT GUARDED: this riskd supervises only, and lacks {missing}"
         return Line(said, "warn")
     if unwell:
         return Line(f"DEGRADED: not serving: {', '.join(map(str, unwell))}", "bad")
