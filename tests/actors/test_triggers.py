@@ -476,6 +476,15 @@ async def test_a_changed_rule_leaves_the_look_of_the_old_one(autojump_clock: Moc
         assert rig.world.looks == looks
 
 
+async def test_a_changed_rule_is_looked_after_at_once(autojump_clock: MockClock) -> None:
+    rig = Rig((rule(FileAppears, poll_s=3600),))
+    async with rig.run():
+        await trio.sleep(1)
+        rig.rules = (rule(FileAppears, poll_s=1),)
+        await trio.sleep(1)
+        assert rig.world.looks == 2
+
+
 async def test_rules_that_are_equal_go_on_through_a_reload(autojump_clock: MockClock) -> None:
     rig = Rig((rule(FileAppears, poll_s=3600), rule(Threshold, name="m", grace_s=5)))
     async with rig.run():

@@ -3,10 +3,13 @@
 import contextlib
 import os
 import signal
+import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trio
@@ -192,6 +195,32 @@ async def test_a_caller_that_leaves_leaves_no_process(
             started = int(await trio.to_thread.run_sync(pipe.read_text))
         nursery.cancel_scope.cancel()
     await all_gone([started])
+
+
+async def test_a_caller_that_leaves_before_it_has_begun_leaves_no_process_either(
+    outside: Outside, script: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, go, begun = threading.Event(), threading.Event(), threading.Event()
+    started: list[int] = []
+    begin = subprocess.Popen
+
+    def slowly(*arguments: Any, **keys: Any) -> "subprocess.Popen[bytes]":
+        asked.set()
+        go.wait(SAFETY_S)
+        process = begin(*arguments, **keys)
+        started.append(process.pid)
+        begun.set()
+        return process
+
+    monkeypatch.setattr(subprocess, "Popen", slowly)
+    program = script("signal.pause()")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(outside.run, [program], 10 * SAFETY_S)
+        await trio.to_thread.run_sync(asked.wait, SAFETY_S)
+        nursery.cancel_scope.cancel()
+    go.set()
+    await trio.to_thread.run_sync(begun.wait, SAFETY_S)
+    await all_gone(started)
 
 
 async def test_nothing_is_left_open(outside: Outside, script: Callable[[str], str]) -> None:
