@@ -370,7 +370,7 @@ class Said:
 
 
 def on_terminal(
-    place: Path, *words: str, answer: Callable[["subprocess.Popen[bytes]"], bytes] | bytes = b""
+    place: Path, *words: str, answer: Callable[["subprocess.Popen[bytes]"], bytes] | bytes = b"\x04"
 ) -> Said:
     """What a person sees who answers the question, if there is one, so."""
     controller, terminal = pty.openpty()
