@@ -23,6 +23,7 @@ from riskd.tools.bench import (
     group_commit,
     growth,
     leak,
+    lease,
     mailbox,
     replay,
     restart,
@@ -54,6 +55,7 @@ TINY: dict[str, Callable[[], Sequence[Result]]] = {
     "group_commit": partial(group_commit.measure, 2),
     "replay": partial(replay.measure, 20, times=1),
     "resume": partial(resume.measure, 20, starts=1),
+    "lease": partial(lease.measure, 2_000, readers=3),
     "growth": partial(growth.measure, 6_000),
 }
 

@@ -21,6 +21,7 @@ from . import (
     group_commit,
     growth,
     leak,
+    lease,
     mailbox,
     replay,
     restart,
@@ -53,6 +54,7 @@ BENCHMARKS = {
     "group_commit": Benchmark(group_commit.measure, 2_000, 200),
     "replay": Benchmark(replay.measure, 1_000_000, 50_000),
     "resume": Benchmark(resume.measure, 1_000_000, 50_000),
+    "lease": Benchmark(lease.measure, 1_000_000, 20_000),
     "growth": Benchmark(growth.measure, 3_000_000, 30_000),
 }
 
