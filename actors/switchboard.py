@@ -5,17 +5,14 @@ What tightens is done here and now, in the task of whoever asks. What loosens is
 """
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, time
-from zoneinfo import ZoneInfo
+from datetime import datetime
 
 import attrs
 
-from ..config.schema import Session
 from . import recovery
 from .control import CommandRefused, CommandUnavailable, Handler
 from .core.access import Caller
 from .core.halts import EVERYTHING, halts_shown
-from .core.sessions import next_reset
 from .kill_switch import KillSwitch
 from .mailbox import ActorDied, AskTimeout, Mailbox, MailboxFull
 from .messages import (
@@ -49,7 +46,8 @@ class Switchboard:
 
     switch: KillSwitch
     recovery: Mailbox
-    session: Callable[[], Session]
+    session_end: Callable[[], datetime]
+    """When the session under way ends."""
     people: Mapping[int, str]
     """The names of those who may act, as they were at the start: a halt waits for no directory."""
     shown: Callable[[], dict[str, object]]
@@ -96,10 +94,7 @@ class Switchboard:
             return UntilElapsed(seconds=command.for_s)
         if not command.session:
             return UntilOperator()
-        session = self.session()
-        zone = UTC if session.zone == "UTC" else ZoneInfo(session.zone)
-        reset = time.fromisoformat(session.reset)
-        return UntilSession(at=next_reset(self.switch.now().at, zone, reset))
+        return UntilSession(at=self.session_end())
 
     def _halt(
         self, by: By, scope: str, reason: str, until: Until, *, reduce_only: bool = False

@@ -5,31 +5,39 @@ no halt and open nothing.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, time
+from functools import partial
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import attrs
 import trio
 
-from ..actors import kill_switch, lease, recovery
+from ..actors import kill_switch, lease, machine, recovery, triggers
 from ..actors.actor import as_child
-from ..actors.control import Handler
+from ..actors.control import CommandUnavailable, Handler
 from ..actors.core.access import Caller
 from ..actors.core.halts import Halts, halts_shown, shown
 from ..actors.core.kill_switch import Rules, after_crash
+from ..actors.core.machine import Clocks
+from ..actors.core.sessions import next_reset
 from ..actors.core.tenure import Tenure
+from ..actors.core.triggers import Board
 from ..actors.kill_switch import KillSwitch
-from ..actors.mailbox import Registry
-from ..actors.messages import By, Command, HaltPlaced
+from ..actors.mailbox import ActorDied, AskTimeout, MailboxFull, Registry
+from ..actors.messages import By, Command, HaltPlaced, Metric, Reply
 from ..actors.ports import Clock, LeasePage
 from ..actors.switchboard import Switchboard
 from . import keeper
 from .chronicle import Chronicle
 from .configuration import Configuration
+from .looks import Outside
 from .loop_watch import LoopWatch
 from .tree import ChildSpec, Context
 
 CRITICAL = (keeper.NAME, kill_switch.NAME)
 """Actors without whose answers nobody may trade."""
+METRIC_TIMEOUT_S = 5.0
 RISKD = By(via="riskd")
 
 Document = dict[str, object]
@@ -48,11 +56,14 @@ class Brakes:
     configuration: Configuration
     registry: Registry
     watch: LoopWatch
+    outside: Outside
     people: Mapping[str, int]
     """Those who may act, by every name they can be called."""
     switch: KillSwitch = attrs.field(init=False)
     _switchboard: Switchboard = attrs.field(init=False)
     _tenure: Tenure = attrs.field(factory=Tenure, init=False)
+    _board: Board = attrs.field(factory=Board, init=False)
+    _clocks: Clocks = attrs.field(factory=Clocks, init=False)
 
     def __attrs_post_init__(self) -> None:
         mailbox = self.registry.add(recovery.NAME, capacity=64)
@@ -69,7 +80,7 @@ class Brakes:
         self._switchboard = Switchboard(
             switch=self.switch,
             recovery=mailbox,
-            session=lambda: self.configuration.current.session,
+            session_end=self._session_end,
             people=names,
             shown=self.shown,
         )
@@ -97,10 +108,45 @@ class Brakes:
     def watchdogs(self) -> list[ChildSpec]:
         """Those that watch."""
         mailbox = self.registry.add(lease.NAME, capacity=8)
+        self.registry.add(machine.NAME, capacity=8)
+        # A metric that finds no room is refused, and its grace goes on.
+        self.registry.add(triggers.NAME, capacity=1_024)
         return [
             ChildSpec("loop", self._beat, shutdown=1.0),
             ChildSpec(lease.NAME, as_child(mailbox, self._lease), shutdown=1.0),
+            ChildSpec(machine.NAME, self._watch_machine, shutdown=1.0),
+            ChildSpec(triggers.NAME, self._watch_triggers, shutdown=2.0),
         ]
+
+    async def _watch_machine(self, _ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
+        ledger = self.chronicle.ledger
+        free = partial(ledger.journal.disk.free_bytes, ledger.journal.directory)
+        one = machine.Machine(
+            halting=self.switch,
+            clock=self.clock,
+            metrics=self._board.metrics,
+            clocks=self._clocks,
+            limits=lambda: self.configuration.current.kill_switch,
+            sync_age_s=ledger.sync_age_s,
+            free_bytes=lambda: self.outside.apart(free),
+        )
+        await one.serve(self.registry[machine.NAME], task_status=task_status)
+
+    async def _watch_triggers(self, _ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
+        one = triggers.Triggers(
+            halting=self.switch,
+            clock=self.clock,
+            looks=self.outside,
+            board=self._board,
+            rules=lambda: self.configuration.current.triggers,
+            session_end=self._session_end,
+        )
+        await one.serve(self.registry[triggers.NAME], task_status=task_status)
+
+    def _session_end(self) -> datetime:
+        session = self.configuration.current.session
+        zone = UTC if session.zone == "UTC" else ZoneInfo(session.zone)
+        return next_reset(self.clock.now(), zone, time.fromisoformat(session.reset))
 
     async def _beat(self, _ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
         await self.watch.beat(self.switch, task_status=task_status)
@@ -138,7 +184,15 @@ class Brakes:
     # --- what the socket answers
 
     def handlers(self) -> dict[type[Command], Handler]:
-        return self._switchboard.handlers()
+        return {**self._switchboard.handlers(), Metric: self._answer_metric}
+
+    async def _answer_metric(self, _caller: Caller, command: Metric) -> Reply:
+        try:
+            answer = await self.registry.ask(triggers.NAME, command, timeout_s=METRIC_TIMEOUT_S)
+        except (ActorDied, AskTimeout, MailboxFull) as error:
+            raise CommandUnavailable(f"{triggers.NAME}: {error}") from error
+        assert isinstance(answer, Reply), "the triggers actor answers with replies"
+        return answer
 
     def by(self, caller: Caller) -> By:
         """Who asks, by the kernel's word."""

@@ -10,6 +10,8 @@ The tree, in dependency order (rest_for_one: what stands on a crashed part start
      ├─ watchdogs     one_for_one
      │   ├─ loop      beats, so that a thread can tell when the loop is stuck
      │   ├─ lease     lets workers trade a little longer, while all that must be well is
+     │   ├─ machine   watches the clock and the disk
+     │   ├─ triggers  metrics, files and commands that stop trading
      │   ├─ service   tells the service manager that riskd is well, only when it is
      │   └─ heartbeat asks every actor through its mailbox, and crashes those that hang
      └─ control       the socket: status, and operators' commands
@@ -66,6 +68,7 @@ from .endpoint import Endpoint
 from .feed import LedgerFeed
 from .known import Known
 from .ledger import Ledger
+from .looks import Outside
 from .loop_watch import LoopWatch
 from .status import NOT_BUILT, find, tree_rows
 from .tree import ChildSpec, Context, NotRunning, Ports, Supervisor
@@ -94,6 +97,7 @@ class Riskd:
     page_path: Path
     """Where readers find it."""
     watch: LoopWatch
+    outside: Outside
     people: Mapping[str, int]
     """Those who may act, by every name they can be called."""
     places: int
@@ -122,6 +126,7 @@ class Riskd:
             configuration=self.configuration,
             registry=self._registry,
             watch=self.watch,
+            outside=self.outside,
             people=self.people,
         )
         self._control = Control(

@@ -10,7 +10,7 @@ from ..actors import settings
 from ..config.loader import Loaded, load
 from ..config.problems import ConfigInvalid
 from ..config.render import NEEDS_RESTART, differences
-from ..config.schema import Config
+from ..config.schema import Config, Section
 
 READ_TIMEOUT_S = 1.0
 """Below the heartbeat's patience: a disk that hangs is no reason to crash the settings actor."""
@@ -79,7 +79,8 @@ class Configuration:
             f"{self.name}: {section}.{fault.key}: {fault.message}, with the values that only a "
             f"restart changes; {fault.remedy}, or restart riskd"
             for section in mixed.__struct_fields__
-            for fault in getattr(mixed, section).disagreements()
+            if isinstance(part := getattr(mixed, section), Section)
+            for fault in part.disagreements()
         )
         if problems:
             raise settings.Invalid(problems)

@@ -42,6 +42,7 @@ from .endpoint import AnotherDaemon, SocketUnusable, claim
 from .journal import DirectoryUnusable, JournalError, JournalFailed, JournalHeld
 from .journal.journal import SEALED_MAX
 from .known import Known
+from .looks import Outside
 from .loop_watch import LoopWatch
 from .people import group_id, names_of, user_id
 from .recall import MIB, open_ledger
@@ -153,6 +154,7 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
             page=page,
             page_path=page_path,
             watch=held.enter_context(watch),
+            outside=Outside(environment),
             version=version("riskd"),
             process_id=os.getpid(),
             python=platform.python_version(),

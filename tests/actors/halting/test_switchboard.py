@@ -29,10 +29,10 @@ from riskd.actors.messages import (
 )
 from riskd.actors.recovery import Asked
 from riskd.actors.switchboard import Switchboard
-from riskd.config.schema import Session
 
 History = Any  # the class of this fixture lives in conftest.py
 ALICE = Caller(Peer(user_id=1000, group_id=1000, process_id=4711), Role.OPERATOR)
+RESET = datetime(2024, 5, 17, 21, tzinfo=UTC)
 BY_ALICE = By(via="socket", user_id=1000, user="alice", process_id=4711)
 
 
@@ -41,7 +41,7 @@ def board(switch: KillSwitch, history: History, mailbox: Mailbox) -> Switchboard
     return Switchboard(
         switch=switch,
         recovery=mailbox,
-        session=lambda: Session(zone="America/New_York", reset="17:00"),
+        session_end=lambda: RESET,
         people={1000: "alice"},
         shown=lambda: shown(history.halts.now, switch.now(), 300.0),
     )
@@ -81,10 +81,9 @@ async def test_a_trigger_with_a_scope_halts_that_one_until_a_person_lifts_it(
         (Freeze(scope="all", reason="n", reduce_only=True), "reduce_only", UntilOperator()),
         (Freeze(scope="all", reason="n", for_s=90.0), "halt", UntilElapsed(seconds=90.0)),
         (
-            # It is noon in UTC, and eight in the morning in New York.
             Freeze(scope="all", reason="n", session=True),
             "halt",
-            UntilSession(at=datetime(2024, 5, 17, 21, tzinfo=UTC)),
+            UntilSession(at=RESET),
         ),
     ],
 )
