@@ -462,7 +462,7 @@ def test_ends_under_way_are_those_of_halts_that_stand(history):
     for one in (1, 2, 3, 4):
         history.make(placed(one))
     history.make(LooseningProposed(proposed=lifted(3, 9)))
-    history.make(LooseningProposed(proposed=HaltsEnded(halt_ids=(1, 3), reason="over")))
+    history.make(LooseningProposed(proposed=HaltsEnded(halt_ids=(1,), reason="over")))
     history.make(LooseningProposed(proposed=DONE))
     assert history.halted.ending == (1, 3)
     history.make(lifted(3))

@@ -319,6 +319,7 @@ def test_every_account_has_to_be_reconciled_and_each_problem_is_told(history):
     refused = refusal(completed, history, unreconciled=problems)
     assert refused.code == "not_reconciled"
     assert refused.problems == ["main: 1 order is unknown", "alt: 1 order is unknown"]
+    assert refusal(completed, history, unreconciled=["main"]).code == "not_reconciled"
 
 
 def test_what_is_refused_for_its_time_or_its_state_has_no_problems(history):
