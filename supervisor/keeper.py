@@ -38,7 +38,8 @@ from .lent import Lent
 
 NAME = "ledger"
 IDLE_SYNC_S = 1.0
-"""What nobody waits for is safe after this long: the most that a power cut takes of it."""
+"""What nobody waits for is safe after this long: the most that a power cut takes of it. What
+tightens goes to the disk at once."""
 TICK_S = 0.2
 """How often it looks for something to do besides. A segment lasts longer at any usual rate; where
 it doesn't, the next one is made in the step that needs it."""
@@ -109,7 +110,8 @@ class Keeper:
         with contextlib.suppress(JournalFailed):
             while journal.failure is None:
                 await ledger.wait_safe(ledger.lsn)
-                await trio.sleep(IDLE_SYNC_S)
+                with trio.move_on_after(IDLE_SYNC_S):
+                    await ledger.wait_tightened()
         assert journal.failure is not None, "nothing else ends this"
         ledger.failed(journal.failure)
         await trio.sleep_forever()

@@ -114,6 +114,7 @@ class Ledger:
     """What the start had to repair or leave out, for whoever should be told."""
     _live: tuple[Projection, ...] = attrs.field(init=False)
     _synced: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
+    _tightened: trio.lowlevel.ParkingLot = attrs.field(factory=trio.lowlevel.ParkingLot, init=False)
     _trip: Callable[[], Awaitable[None]] | None = attrs.field(default=None, init=False)
     """How to get to the disk. None while no keeper is there."""
     _is_under_way: bool = attrs.field(default=False, init=False)
@@ -213,6 +214,7 @@ class Ledger:
         if lsn:
             if tightens:
                 self._tightened_lsn = lsn
+                self._tightened.unpark_all()
             self._publish(payloads)
         if journal.failure is not None:
             self.failed(journal.failure)
@@ -250,6 +252,13 @@ class Ledger:
             self.news.unpark_all()
 
     # --- waiting for the disk
+
+    async def wait_tightened(self) -> None:
+        """Until something is tightened that the disk does not have."""
+        if self._tightened_lsn > self.journal.safe_lsn:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._tightened.park()
 
     async def wait_safe(self, lsn: int) -> None:
         """WHEN IT RETURNS a power cut doesn't take this fact, nor those before it. One trip to the

@@ -46,6 +46,7 @@ from ..messages import (
     KillSwitchTriggered,
     RecoveryCompleted,
     RecoveryStarted,
+    Scope,
     State,
     Until,
     UntilCondition,
@@ -209,13 +210,25 @@ class Breaker:
 def place(
     halted: Halted, halt: Halt, *, by: By, now: Now
 ) -> HaltPlaced | KillSwitchTriggered | None:
-    """Halt a scope. None: a halt of the same source does this already, and for as long."""
+    """Halt a scope. None: a halt of the same source does this already, and for as long. What can't
+    be told from others, or is no scope, halts everything."""
     if any(_outlasts(standing, halt, now) for standing in _lasting(halted)):
         return None
     if len(halted.halts) >= HALTS_MAX:
         reason = f"{HALTS_MAX} halts are in force, and another was asked for: {halt.scope}"
         return trigger(halted, by=by, cause=halt.cause, source=halt.source, reason=reason)
+    if not _is_scope(halt.scope):
+        reason = f"a halt was asked for whose scope is none: {halt.scope!r}"
+        return trigger(halted, by=by, cause=halt.cause, source=halt.source, reason=reason)
     return HaltPlaced(halt_id=halted.next_id, halt=halt, by=by)
+
+
+def _is_scope(scope: str) -> bool:
+    try:
+        msgspec.convert(scope, Scope)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def trip(

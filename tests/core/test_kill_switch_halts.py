@@ -105,6 +105,14 @@ def refusal(act, *arguments, **named):
     return caught.value
 
 
+def test_a_halt_of_what_is_no_scope_halts_everything(history):
+    """Written down as it is it could not be read again."""
+    for scope in ("", "everything", "account:", "account:a b", "desk:1", "account:main\n"):
+        fact = place(history.halted, halt(scope=scope), by=BOB, now=history.now)
+        assert isinstance(fact, KillSwitchTriggered)
+        assert repr(scope) in fact.reason
+
+
 # --- place ----------------------------------------------------------------------------------------
 
 

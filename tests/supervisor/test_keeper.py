@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import trio
-from riskd.actors.messages import ChildFailed, Fact, SnapshotSkipped
+from riskd.actors.messages import ChildFailed, ChildHeld, Fact, SnapshotSkipped
 from riskd.actors.ports import Disk
 from riskd.adapters.disk_thread import DiskThread
 from riskd.adapters.simulated_disk import SimulatedFile
@@ -116,6 +116,18 @@ async def test_what_nobody_waits_for_is_safe_after_a_moment_and_a_rest_is_a_rest
             assert ledger.tally.syncs == 1
             await trio.sleep(5)
             assert ledger.tally.syncs == 1
+
+
+async def test_what_tightens_goes_to_the_disk_at_once(
+    machine: Machine, autojump_clock: MockClock
+) -> None:
+    with machine.open() as ledger:
+        async with machine.kept(ledger):
+            await trio.sleep(10 * IDLE_SYNC_S)
+            for _ in range(3):
+                lsn = ledger.commit(ChildHeld(supervisor="riskd", child="gate"))
+                await trio.sleep(IDLE_SYNC_S / 10)
+                assert ledger.journal.safe_lsn >= lsn
 
 
 async def test_who_waits_is_served_by_the_next_keeper_and_at_once(
