@@ -18,7 +18,6 @@ import array
 import fcntl
 import mmap
 import os
-import stat
 import threading
 from collections.abc import Container
 from pathlib import Path
@@ -258,7 +257,7 @@ def _opened(path: str) -> int:
 
 def _mapped(descriptor: int, status: os.stat_result, owners: Container[int]) -> "memoryview[int]":
     """The page of a file that has all the marks of one. Raises NoPage or OSError."""
-    if not stat.S_ISREG(status.st_mode) or status.st_size != PAGE_BYTES:
+    if status.st_size != PAGE_BYTES:
         raise NoPage(f"it is not a file of {PAGE_BYTES:,} bytes")
     if status.st_uid not in owners:
         raise NoPage(f"it belongs to user {status.st_uid}, who is not the one that riskd runs as")

@@ -19,8 +19,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 from riskd.actors.core import lease
 from riskd.actors.messages import Mode
+from riskd.adapters import lease_page
 from riskd.adapters.lease_page import MemoryLeasePage
 
+PATIENCE_S = 60.0
 HEADER = (lease.MAGIC, lease.VERSION, lease.PAGE_BYTES)
 
 
@@ -239,7 +241,11 @@ def test_a_seized_page_stays_so_while_another_thread_publishes(page: MemoryLease
         thread.join()
 
 
-def test_a_signal_may_seize_the_page_in_the_midst_of_a_publish(page: MemoryLeasePage) -> None:
+def test_a_signal_may_seize_the_page_in_the_midst_of_a_publish(
+    page: MemoryLeasePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not by waiting in vain for the publish that it has interrupted.
+    monkeypatch.setattr(lease_page, "_GUARD_S", 3600.0)
     words = mapped(page)
     before = signal.signal(signal.SIGALRM, lambda _signal, _frame: page.seize())
     try:
@@ -255,6 +261,62 @@ def test_a_signal_may_seize_the_page_in_the_midst_of_a_publish(page: MemoryLease
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+class Watched:
+    """The page's words, with what was stored as its generation; one store waits."""
+
+    def __init__(self, words: memoryview) -> None:
+        self.words = words
+        self.generations: list[int] = []
+        self.inside, self.may_go_on = threading.Event(), threading.Event()
+
+    def __setitem__(self, at: int | slice, value: object) -> None:
+        if at == lease.AT_GENERATION and isinstance(value, int):
+            if value % 2 == 0:
+                self.inside.set()
+                self.may_go_on.wait()
+            self.generations.append(value)
+        self.words[at] = value  # type: ignore[call-overload]  # one word, or many
+
+
+class Asked:
+    """A lock that says when it is asked for with a limit, as `seize` does."""
+
+    def __init__(self) -> None:
+        self.lock, self.was = threading.Lock(), threading.Event()
+        self.release = self.lock.release
+
+    def acquire(self, timeout: float) -> bool:
+        self.was.set()
+        return self.lock.acquire(timeout=timeout)
+
+    def __enter__(self) -> None:
+        self.lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+def test_who_seizes_the_page_lets_a_publish_under_way_end_first(
+    page: MemoryLeasePage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched, guard = Watched(page._words), Asked()
+    with monkeypatch.context() as patched:
+        patched.setattr(lease_page, "_GUARD_S", 3600.0)
+        patched.setattr(page, "_words", watched)
+        patched.setattr(page, "_guard", guard)
+        threads = [threading.Thread(target=page.publish, args=({}, 1))]
+        threads[0].start()
+        watched.inside.wait()
+        threads.append(threading.Thread(target=page.seize))
+        threads[1].start()
+        asked = guard.was.wait(PATIENCE_S)
+        watched.may_go_on.set()
+        for thread in threads:
+            thread.join()
+    assert asked
+    assert watched.generations == [1, 2, 3]
 
 
 def test_a_publish_that_never_ends_does_not_hold_up_who_seizes_the_page(

@@ -384,6 +384,36 @@ def test_a_page_is_not_looked_for_at_every_check(
         assert kind(view) is None
 
 
+def test_a_page_whose_link_was_away_is_found_again(live: Any, hand: Hand) -> None:
+    lease = Lease(live.path)
+    view = lease.view()
+    hand.ns = time.monotonic_ns()
+    assert kind(view) is None
+    first = lease._words
+    target = live.path.readlink()
+    live.path.unlink()
+    hand.ns += MINUTE_NS
+    assert kind(view) == "unreadable"
+    live.path.symlink_to(target)
+    live.page.extend(hand.ns + MINUTE_NS)
+    hand.ns += reader.LOOK_AGAIN_NS
+    assert kind(view) is None
+    assert lease._words is not first
+
+
+def test_a_page_that_runs_out_and_comes_back_keeps_its_mapping(live: Any, hand: Hand) -> None:
+    lease = Lease(live.path)
+    view = lease.view()
+    hand.ns = time.monotonic_ns()
+    assert kind(view) is None
+    first = lease._words
+    hand.ns += MINUTE_NS
+    assert kind(view) == "expired"
+    live.page.extend(hand.ns + MINUTE_NS)
+    assert kind(view) is None
+    assert lease._words is first
+
+
 def test_a_page_in_force_is_kept_even_if_its_link_goes(live: Any) -> None:
     view = live.view("account:main")
     assert kind(view) is None
@@ -405,6 +435,20 @@ def test_a_reader_cannot_write(live: Any) -> None:
     view = live.view()
     assert kind(view) is None
     assert view._open[0].readonly
+
+
+def test_what_changes_while_it_is_copied_is_copied_again(
+    live: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behind = iter([lambda: None, lambda: live.page.publish({"all": "halt"}, 2)])
+    in_order = reader._in_order
+
+    def change(lock: Any) -> None:
+        in_order(lock)
+        next(behind, lambda: None)()
+
+    monkeypatch.setattr(reader, "_in_order", change)
+    assert live.view("account:main").may_send() is False
 
 
 def test_no_reader_sees_parts_of_two_states(restless: tuple[Path, str, str]) -> None:
