@@ -58,6 +58,25 @@ def test_it_wants_every_seal(in_c: Path, missing: int, lying: Lying) -> None:
         assert c_verdict(in_c, path) == VERDICTS["unreadable"]
 
 
+@pytest.mark.parametrize(
+    "changed", [{layout.AT_MAGIC: 0}, {layout.AT_VERSION: 2}, {layout.AT_BYTES: 4096}]
+)
+def test_it_refuses_another_layout(in_c: Path, changed: Words, lying: Lying) -> None:
+    with lying(changed) as path:
+        assert c_verdict(in_c, path) == VERDICTS["unreadable"]
+
+
+@pytest.mark.parametrize("size", [0, layout.PAGE_BYTES - 1, layout.PAGE_BYTES + 1])
+def test_it_refuses_another_size(in_c: Path, size: int, lying: Lying) -> None:
+    with lying(size=size) as path:
+        assert c_verdict(in_c, path) == VERDICTS["unreadable"]
+
+
+def test_it_refuses_a_lease_by_another_clock(in_c: Path, lying: Lying) -> None:
+    with lying({layout.AT_UNTIL: time.monotonic_ns() + 60 * MINUTE_NS}) as path:
+        assert c_verdict(in_c, path) == VERDICTS["expired"]
+
+
 def test_it_refuses_a_plain_file(in_c: Path, tmp_path: Path, lying: Lying) -> None:
     with lying() as path:
         shutil.copy(path, tmp_path / "file")
@@ -140,6 +159,9 @@ DRAWN = st.builds(
 
 @given(drawn=DRAWN, scopes=st.lists(st.sampled_from(SCOPES), max_size=5, unique=True))
 @example(drawn=Drawn(2, MINUTE_NS, 0, [("account:a", 1)], None), scopes=["account:a"])
+@example(
+    drawn=Drawn(2, MINUTE_NS, 0, [("account:a", 2), ("account:a", 0)], None), scopes=["account:a"]
+)
 def test_both_readers_agree_on_any_table_and_are_right(
     in_c: Path, lying: Lying, drawn: Drawn, scopes: list[str]
 ) -> None:
