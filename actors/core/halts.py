@@ -27,12 +27,14 @@ from ..messages import (
     HaltPlaced,
     HaltsEnded,
     HaltsLifted,
+    JournalRepaired,
     KillSwitchTriggered,
     LooseningProposed,
     Mode,
     Recorded,
     RecoveryCompleted,
     RecoveryStarted,
+    SnapshotSkipped,
     State,
     UntilCondition,
     UntilElapsed,
@@ -158,7 +160,7 @@ class Halts:
         act = _ACTS.get(type(fact))
         if act is not None:
             act(now, recorded, fact)
-        if recorded.monotonic_s > now.seen_s:
+        if recorded.monotonic_s > now.seen_s and type(fact) not in _OF_NO_BOOT:
             now.seen_s = recorded.monotonic_s
 
 
@@ -230,6 +232,9 @@ _ACTS: Mapping[type[Fact], Callable[[Halted, Recorded, Any], None]] = {
     HaltsEnded: _lift,
     LooseningProposed: _propose,
 }
+_OF_NO_BOOT = frozenset({JournalRepaired, SnapshotSkipped})
+"""Made before the start that says which boot it is. What the clock showed then may be the uptime of
+another boot, and counted to this one it would be time that nobody has seen."""
 _decode = msgspec.json.Decoder(Halted).decode
 
 
