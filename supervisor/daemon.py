@@ -52,8 +52,9 @@ from .tree import Escalated, FailedToStart, describe
 
 HURRY_S = 1.0
 """What a second signal leaves for the rest of the stop: time to end, not to wait."""
-FINISH_S = 5.0
-"""How long the disk may take for the last facts. A disk that is well needs milliseconds."""
+SAFE_S = 5.0
+"""How long the disk may take for the first facts and for the last. One that is well needs
+milliseconds."""
 FAILED_S = 1.0
 """How long a riskd whose journal has failed goes on to say so, before it ends."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
@@ -305,6 +306,11 @@ class Daemon:
                 self._is_up = True
                 self._nursery.start_soon(self._obey, received)
                 riskd.record_start()
+                # Whatever the durability: without its start on the disk, a power cut would make of
+                # this run one that never was, and of its kills and halts nothing at all.
+                await self._make_safe("the start")
+                if riskd.ledger.failure is not None:
+                    raise riskd.ledger.failure
                 async with trio.open_nursery() as tree:
                     await tree.start(riskd.root.run)
                     await self._settle()
@@ -312,23 +318,24 @@ class Daemon:
                 self._is_up = False
                 self._nursery.cancel_scope.cancel()
             riskd.chronicle.record(DaemonStopped(reason=self._stop_reason or "ended by itself"))
-            await self._finish()
+            await self._make_safe("the last facts")
             # One that comes from here on can't hasten anything, nor may it end riskd out of order.
             signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         self._log("info", "riskd.stopped")
 
-    async def _finish(self) -> None:
-        """The last facts go to the disk as all others do: one that hangs doesn't hold the end."""
+    async def _make_safe(self, what: str) -> None:
+        """The first facts and the last go to the disk as all others do, though no keeper runs: one
+        that hangs doesn't hold the end, nor a start."""
         ledger, journal = self.riskd.ledger, self.riskd.ledger.journal
         if journal.failure is not None or journal.is_safe:
             return
         sync = journal.sync()
-        with trio.move_on_after(FINISH_S), contextlib.suppress(JournalFailed):
+        with trio.move_on_after(SAFE_S), contextlib.suppress(JournalFailed):
             await self.riskd.syncs.run(partial(keeper.timed, journal, sync))
             journal.synced(sync)
         if not journal.is_safe:
-            late = TimeoutError(errno.ETIMEDOUT, f"the disk did not answer within {FINISH_S:g} s")
-            ledger.failed(journal.fail("the last facts could not be synced", late))
+            late = TimeoutError(errno.ETIMEDOUT, f"the disk did not answer within {SAFE_S:g} s")
+            ledger.failed(journal.fail(f"{what} could not be synced", late))
 
     async def _settle(self) -> None:
         """Nobody is told that riskd is up before its start is as safe as the durability asks."""
