@@ -34,9 +34,11 @@ REASON_CHARACTERS_MAX = 2_000
 
 @attrs.frozen
 class Cleared:
-    """Whoever watches this condition says that it holds."""
+    """Whoever watches this condition says that it holds, as long as there was no halt from `below`
+    on."""
 
     condition: str
+    below: int
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -90,7 +92,7 @@ class KillSwitch:
     def clear(self, condition: str) -> None:
         """What waits for this condition may end. It is said again when there is no room for it."""
         try:
-            self.recovery.tell_nowait(Cleared(condition))
+            self.recovery.tell_nowait(Cleared(condition, self.halts.now.next_id))
         except MailboxFull:
             return
 

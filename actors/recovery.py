@@ -32,6 +32,8 @@ from .ports import Loosen, NotLoosened, Settle, Withdrawn
 NAME = "recovery"
 ATTEMPTS_MAX = 3
 """Of one loosening that is withdrawn because of something else that tightened."""
+LOOK_S = 0.5
+"""How often it looks for what is to end: halts are placed without a message that would wake it."""
 RETRY_S = 1.0
 """After an end of halts that the disk did not confirm."""
 
@@ -41,10 +43,11 @@ Document = dict[str, object]
 
 @attrs.frozen
 class Asked:
-    """A command with who gives it, by the kernel's word."""
+    """A command with who gives it, by the kernel's word. Halts from `below` on came after it."""
 
     command: Recover | CompleteRecovery | Unfreeze
     by: By
+    below: int
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -63,7 +66,9 @@ class Recovery:
 
     async def receive(self, message: object) -> object:
         if isinstance(message, Cleared):
-            await self._end(lambda: core.holds(self.switch.halts.now, message.condition))
+            await self._end(
+                lambda: core.holds(self.switch.halts.now, message.condition, below=message.below)
+            )
             return None
         if not isinstance(message, Asked):
             raise TypeError(f"{NAME!r} takes Asked and Cleared, and got {type(message).__name__}")
@@ -84,7 +89,7 @@ class Recovery:
             case CompleteRecovery():
                 return await self._complete(asked.by)
             case Unfreeze():
-                return await self._lift(asked.by, asked.command)
+                return await self._lift(asked.by, asked.command, asked.below)
 
     async def _recover(self, by: By, approved_by: str) -> SwitchIs:
         fact = core.recover(
@@ -108,7 +113,7 @@ class Recovery:
         )
         return self._standing(changed=done is not None)
 
-    async def _lift(self, by: By, command: Unfreeze) -> HaltsAre:
+    async def _lift(self, by: By, command: Unfreeze, below: int) -> HaltsAre:
         lifted: HaltsLifted | None = await self._loosen(
             lambda: core.lift(
                 self.switch.halts.now,
@@ -117,6 +122,7 @@ class Recovery:
                 reason=command.reason,
                 approved_by=command.approved_by,
                 rules=self.rules(),
+                below=below,
             )
         )
         return HaltsAre(
@@ -149,7 +155,7 @@ class Recovery:
 
     def wake_at(self) -> float:
         left_s = core.next_due_s(self.switch.halts.now, self.switch.now())
-        return max(trio.current_time() + left_s, self._not_before)
+        return max(trio.current_time() + min(left_s, LOOK_S), self._not_before)
 
     async def wake(self) -> None:
         await self._end(lambda: core.due(self.switch.halts.now, self.switch.now()))

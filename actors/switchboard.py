@@ -120,7 +120,7 @@ class Switchboard:
     async def _recovery(
         self, caller: Caller, command: Recover | CompleteRecovery | Unfreeze
     ) -> Reply:
-        asked = recovery.Asked(command, self.by(caller))
+        asked = recovery.Asked(command, self.by(caller), self.switch.halts.now.next_id)
         try:
             answer = await self.recovery.ask(asked, timeout_s=ASK_TIMEOUT_S)
         except (ActorDied, AskTimeout, MailboxFull) as error:

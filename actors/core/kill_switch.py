@@ -29,6 +29,7 @@ halts than can be kept apart, everything is halted.
 Nothing here is asked what time it is, nor does it act: it answers with the facts to be made.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 
@@ -277,10 +278,25 @@ def _lasts_as_long(standing: Standing, until: Until, now: Now) -> bool:
 
 
 def lift(
-    halted: Halted, *, scope: str, by: By, reason: str, approved_by: str | None, rules: Rules
+    halted: Halted,
+    *,
+    scope: str,
+    by: By,
+    reason: str,
+    approved_by: str | None,
+    rules: Rules,
+    below: float = math.inf,
 ) -> HaltsLifted | None:
-    """Lift what was placed for exactly this scope. None: nothing was. Raises NotAllowed."""
-    found = tuple(one for one, standing in halted.halts.items() if standing.halt.scope == scope)
+    """Lift what was placed for exactly this scope. None: nothing was. Raises NotAllowed.
+
+    `below` is the number of the first halt that was placed after this was asked for: those who ask
+    mean what they could see.
+    """
+    found = tuple(
+        one
+        for one, standing in halted.halts.items()
+        if standing.halt.scope == scope and one < below
+    )
     if not found:
         return None
     if rules.two_person and approved_by is None:
@@ -293,9 +309,14 @@ def lift(
     return HaltsLifted(halt_ids=found, scope=scope, by=by, approved_by=approver, reason=reason)
 
 
-def holds(halted: Halted, condition: str) -> HaltsEnded | None:
-    """A condition holds: what waited for it ends. None: nothing did."""
-    found = tuple(one for one, standing in halted.halts.items() if _waits_for(standing, condition))
+def holds(halted: Halted, condition: str, *, below: float = math.inf) -> HaltsEnded | None:
+    """A condition holds: what waited for it ends. None: nothing did. A halt from `below` on was
+    placed since then, perhaps because it holds no more."""
+    found = tuple(
+        one
+        for one, standing in halted.halts.items()
+        if _waits_for(standing, condition) and one < below
+    )
     return HaltsEnded(halt_ids=found, reason=f"{condition} holds") if found else None
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 import trio
 from riskd.actors.core.halts import halts_shown, shown
@@ -28,12 +29,13 @@ from riskd.actors.messages import (
     UntilOperator,
 )
 from riskd.actors.ports import NotLoosened, Withdrawn
-from riskd.actors.recovery import ATTEMPTS_MAX, RETRY_S, Asked, Recovery
+from riskd.actors.recovery import ATTEMPTS_MAX, LOOK_S, RETRY_S, Asked, Recovery
 
 History = Any  # the class of this fixture lives in conftest.py
 Make = Callable[..., Recovery]
 BOB = By(via="socket", user_id=1000, user="bob", process_id=4711)
 COOLDOWN_S = 300.0
+UNTIL_FED = UntilCondition(condition="fed")
 
 
 def wanted(scope: str = "account:main", until: Until | None = None) -> Halt:
@@ -72,7 +74,7 @@ def kill(switch: KillSwitch) -> None:
 
 
 async def asked(recovery: Recovery, command: Any) -> Any:
-    return await recovery.receive(Asked(command, BOB))
+    return await recovery.receive(Asked(command, BOB, recovery.switch.halts.now.next_id))
 
 
 # --- the way back ---------------------------------------------------------------------------------
@@ -180,6 +182,38 @@ async def test_what_is_withdrawn_for_another_reason_is_decided_anew_so_often_and
     assert (answer.code, len(tries)) == ("not_loosened", ATTEMPTS_MAX)
 
 
+@pytest.mark.parametrize("moment", ["while it waits", "while the disk is waited for"])
+async def test_nothing_lifts_or_ends_what_was_placed_after_it_was_asked(
+    make: Make, switch: KillSwitch, history: History, moment: str
+) -> None:
+    def another() -> None:
+        switch.halt(msgspec.structs.replace(wanted(until=UNTIL_FED), source="another"), by=BOB)
+
+    async def overtaken(fact: Loosening) -> None:
+        if overtakes:
+            overtakes.pop()()
+            raise Withdrawn("something was tightened")
+        await history.loosen(fact)
+
+    overtakes: list[Callable[[], None]] = []
+    recovery = make(loosen=overtaken)
+    for message in (
+        Asked(Unfreeze(scope="account:main", reason="over"), BOB, 2),
+        Cleared("fed", 4),
+    ):
+        switch.halt(wanted(until=UNTIL_FED), by=BOB)
+        before = switch.halts.now.next_id
+        assert before == message.below
+        if moment == "while it waits":
+            another()
+        else:
+            overtakes.append(another)
+        await recovery.receive(message)
+        assert list(history.halts.now.halts) == [before]
+        await asked(recovery, Unfreeze(scope="account:main", reason="over"))
+        assert history.page == {}
+
+
 async def test_what_the_disk_does_not_confirm_is_not_in_force(
     make: Make, switch: KillSwitch, history: History
 ) -> None:
@@ -212,7 +246,7 @@ async def test_nothing_is_let_go_on_while_riskd_doubts_what_it_knows(
         assert isinstance(answer, Refused)
         assert answer.code == "in_doubt"
     await recovery.wake()
-    await recovery.receive(Cleared("reconciled"))
+    await recovery.receive(Cleared("reconciled", switch.halts.now.next_id))
     assert history.facts == made
     assert recovery.wake_at() == trio.current_time() + RETRY_S
 
@@ -249,14 +283,15 @@ async def test_a_halt_ends_when_its_time_has_come_and_not_before(
     make: Make, switch: KillSwitch, history: History, autojump_clock: trio.testing.MockClock
 ) -> None:
     recovery = make()
-    assert recovery.wake_at() == float("inf")
     began = trio.current_time()
+    assert recovery.wake_at() == began + LOOK_S, "no message tells of a halt"
     switch.halt(wanted(until=UntilElapsed(seconds=60.0)), by=BOB)
+    assert recovery.wake_at() == began + LOOK_S
+    await trio.sleep(59.75)
     assert recovery.wake_at() == pytest.approx(began + 60.0)
-    await trio.sleep(59.0)
     await recovery.wake()
     assert history.page == {"account:main": "halt"}
-    await trio.sleep(1.0)
+    await trio.sleep(0.25)
     await recovery.wake()
     assert history.facts[-1] == HaltsEnded(halt_ids=(1,), reason="the time has come")
     assert history.page == {}
@@ -282,7 +317,7 @@ async def test_a_condition_that_holds_ends_what_waited_for_it_and_nothing_else(
     recovery = make()
     switch.halt(wanted(until=UntilCondition(condition="trigger:lag")), by=BOB)
     switch.halt(wanted("all", until=UntilCondition(condition="reconciled")), by=BOB)
-    await recovery.receive(Cleared("reconciled"))
+    await recovery.receive(Cleared("reconciled", switch.halts.now.next_id))
     assert history.page == {"account:main": "halt"}
 
 

@@ -156,7 +156,7 @@ async def test_what_loosens_is_asked_of_the_actor_with_the_kernels_word_for_who_
         await nursery.start(serve, mailbox, Listener())
         await said(board, command)
         nursery.cancel_scope.cancel()
-    assert heard == [Asked(command, BY_ALICE)]
+    assert heard == [Asked(command, BY_ALICE, 1)]
 
 
 async def test_whoever_has_no_name_here_is_known_by_the_number(
