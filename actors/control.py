@@ -17,6 +17,8 @@ What happens beyond each bound:
 * more than `max_clients`: whoever has been silent the longest gives up its place (see
   `core.access.yields_to`), or the newcomer is turned away;
 * no descriptor left to accept with: accepting pauses, those who are connected are served;
+* more commands than there is time for: they wait for each other (see `turns`), and those that stop
+  trading wait for none of them;
 * log events that clients can cause at will: one a second of each kind, with a count of the rest.
 
 The listening sockets belong to whoever made them. They outlive this actor, so that a client which
@@ -27,7 +29,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing, suppress
 from functools import partial
 from typing import Any, Protocol
@@ -52,6 +54,7 @@ from .messages import (
     Welcome,
 )
 from .ports import Feed, FeedLost, Follower
+from .turns import Turns
 
 CHUNK_BYTES = 65_536
 """One read, the largest that a client gets before its replies are sent."""
@@ -163,7 +166,9 @@ class Control:
         feed: Feed,
         tokens: Tokens,
         version: str,
+        urgent: Collection[type[Command]] = (),
     ) -> None:
+        """`urgent` commands wait for nobody else's."""
         self._listeners = tuple(listeners)
         self._limits = limits
         self._access = access
@@ -172,6 +177,8 @@ class Control:
         self._feed = feed
         self._tokens = tokens
         self._version = version
+        self._urgent = frozenset(urgent)
+        self._turns = Turns()
         self._clients: dict[_Client, None] = {}
         self._tally = _Tally()
         self._logged: dict[str, tuple[float, int]] = {}
@@ -189,6 +196,7 @@ class Control:
         """Serve until cancelled; then send the replies that are ready, and close."""
         try:
             async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._turns.run)
                 for listener in self._listeners:
                     nursery.start_soon(self._accept, listener, nursery)
                 task_status.started()
@@ -422,6 +430,13 @@ class Control:
     async def _answer(self, client: _Client, line: bytes) -> None:
         self._tally.lines += 1
         command = parse(line)
+        if type(command) not in self._urgent:
+            await self._turns.take()
+        began = trio.current_time()
+        await self._carry_out(client, command)
+        self._turns.spend(trio.current_time() - began)
+
+    async def _carry_out(self, client: _Client, command: Command | Error) -> None:
         if isinstance(command, Error):
             self._tally.errors += 1
             client.unsent += _encode(command)

@@ -25,7 +25,7 @@ from ..actors.core.tenure import Tenure
 from ..actors.core.triggers import Board
 from ..actors.kill_switch import KillSwitch
 from ..actors.mailbox import ActorDied, AskTimeout, MailboxFull, Registry
-from ..actors.messages import By, Command, HaltPlaced, Metric, Reply
+from ..actors.messages import By, Command, Freeze, HaltPlaced, Metric, Reply, Trigger
 from ..actors.ports import Clock, LeasePage
 from ..actors.switchboard import Switchboard
 from . import keeper
@@ -35,6 +35,8 @@ from .looks import Outside
 from .loop_watch import LoopWatch
 from .tree import ChildSpec, Context
 
+URGENT = (Trigger, Freeze)
+"""Commands that wait for nobody else's."""
 CRITICAL = (keeper.NAME, kill_switch.NAME)
 """Actors without whose answers nobody may trade."""
 METRIC_TIMEOUT_S = 5.0

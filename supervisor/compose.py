@@ -61,7 +61,7 @@ from ..actors.ports import Clock, LeasePage, Offload, ServiceLink
 from ..config.render import masked
 from ..config.schema import Supervision
 from . import keeper
-from .brakes import RISKD, Brakes
+from .brakes import RISKD, URGENT, Brakes
 from .chronicle import Chronicle
 from .configuration import Configuration
 from .endpoint import Endpoint
@@ -138,6 +138,7 @@ class Riskd:
             feed=LedgerFeed(self.ledger),
             tokens=Tokens(),
             version=self.version,
+            urgent=URGENT,
         )
         self.root = self._tree()
 

@@ -5,7 +5,7 @@ import json
 import os
 import socket
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -248,6 +248,7 @@ def build(
     listeners: Sequence[socket.socket],
     handlers: Mapping[type[Command], Handler] | None = None,
     feed: MemoryFeed | None = None,
+    urgent: Collection[type[Command]] = (),
     **limits: Any,
 ) -> tuple[Control, Log, Tokens]:
     log, tokens = Log(), Tokens()
@@ -260,6 +261,7 @@ def build(
         feed=feed or MemoryFeed(),
         tokens=tokens,
         version="9",
+        urgent=urgent,
     )
     return control, log, tokens
 

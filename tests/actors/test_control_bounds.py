@@ -11,6 +11,7 @@ import pytest
 import trio
 import trio.testing
 from riskd.actors import control as module
+from riskd.actors import turns
 from riskd.actors.control import CHUNK_BYTES
 from riskd.actors.core.access import TOKEN_BYTES, Caller
 from riskd.actors.core.wire import Lines
@@ -21,6 +22,68 @@ SAFETY_S = 30.0
 VERSION = b'{"type":"version","id":1}'
 Serving = Callable[..., AbstractAsyncContextManager[Any]]
 Built = Callable[..., Any]
+
+# --- whose turn it is -----------------------------------------------------------------------------
+
+
+async def test_what_is_urgent_is_answered_while_nobody_else_gets_a_turn(
+    serving: Serving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "ROUND_S", 0.0)
+    async with serving(urgent={KillActor}) as served:
+        crowd = [await served.connect() for _ in range(3)]
+        for client in crowd:
+            await client.send(VERSION)
+        operator = await served.connect()
+        reply = await operator.ask(b'{"type":"kill_actor","name":"gate"}')
+        assert reply["type"] == "actor_killed"
+        monkeypatch.setattr(turns, "ROUND_S", 1.0)
+        for client in crowd:
+            assert (await client.line())["type"] == "version"
+
+
+async def test_a_crowd_does_not_keep_the_loop_from_turning(serving: Serving) -> None:
+    carried_out = 0
+
+    async def work(_caller: Caller, _command: Status) -> StatusIs:
+        """For all of a round's time."""
+        nonlocal carried_out
+        carried_out += 1
+        began = trio.current_time()
+        while trio.current_time() - began < turns.ROUND_S:
+            pass
+        return StatusIs(status={})
+
+    async with serving(handlers={Status: work}) as served:
+        crowd = [await served.connect() for _ in range(8)]
+        for client in crowd:
+            await client.send(*[b'{"type":"status"}'] * 5)
+        most = 0
+        while carried_out < 40:
+            before = carried_out
+            await trio.lowlevel.checkpoint()
+            most = max(most, carried_out - before)
+        # Between two looks parts of two rounds may pass.
+        assert most <= 2
+
+
+async def test_a_command_that_waits_long_is_in_nobodys_way(serving: Serving) -> None:
+    asked, done = trio.Event(), trio.Event()
+
+    async def wait(_caller: Caller, _command: Status) -> StatusIs:
+        asked.set()
+        await done.wait()
+        return StatusIs(status={})
+
+    async with serving(handlers={Status: wait}) as served:
+        patient, other = await served.connect(), await served.connect()
+        await patient.send(b'{"type":"status"}')
+        await asked.wait()
+        for _ in range(100):
+            assert (await other.ask(VERSION))["type"] == "version"
+        done.set()
+        assert (await patient.line())["type"] == "status"
+
 
 # --- lines and replies ----------------------------------------------------------------------------
 
