@@ -20,6 +20,7 @@ from . import (
     echo,
     group_commit,
     growth,
+    halt,
     leak,
     lease,
     mailbox,
@@ -56,6 +57,7 @@ BENCHMARKS = {
     "resume": Benchmark(resume.measure, 1_000_000, 50_000),
     "lease": Benchmark(lease.measure, 1_000_000, 20_000),
     "growth": Benchmark(growth.measure, 3_000_000, 30_000),
+    "halt": Benchmark(halt.measure, 2_000, 100),
 }
 
 

@@ -44,7 +44,7 @@ class Daemon:
     def state_dir(self) -> Path:
         return self.place / "riskd"
 
-    def start(self) -> None:
+    def start(self, config: str = "") -> None:
         """Start the installed command, as a person would. Does not wait for it to serve."""
         command = Path(sys.executable).with_name("riskd")
         if not command.exists():
@@ -53,9 +53,11 @@ class Daemon:
         # service manager's.
         environment = {"PATH": os.defpath, "HOME": str(self.place)}
         environment |= dict.fromkeys(("XDG_RUNTIME_DIR", "XDG_STATE_HOME"), str(self.place))
+        file = self.place / "riskd.toml"
+        file.write_text(config)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - riskd's own command
-                [str(command), "run"],
+                [str(command), "run", "--config", str(file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
