@@ -213,7 +213,7 @@ def place(
 ) -> HaltPlaced | KillSwitchTriggered | None:
     """Halt a scope. None: a halt of the same source does this already, and for as long. What can't
     be told from others, or is no scope, halts everything."""
-    if any(_outlasts(standing, halt, now) for standing in _lasting(halted)):
+    if any(_outlasts(standing, halt, now) for standing in _lasting(halted, halt.scope)):
         return None
     if len(halted.halts) >= HALTS_MAX:
         reason = f"{HALTS_MAX} halts are in force, and another was asked for: {halt.scope}"
@@ -237,19 +237,21 @@ def trip(
 ) -> HaltPlaced | KillSwitchTriggered | None:
     """The same by a breaker, which says how long. None: it is open already; what goes on while it
     is open doesn't make it last longer."""
-    for standing in _lasting(halted):
+    for standing in _lasting(halted, wanted.scope):
         held = standing.halt
-        is_open = (held.scope, held.source) == (wanted.scope, wanted.source)
+        is_open = held.source == wanted.source
         if is_open and _is_as_strict(held, wanted) and remaining_s(standing, now) != 0:
             return None
     until = breaker.until(halted, wanted.source, wanted.scope, now)
     return place(halted, msgspec.structs.replace(wanted, until=until), by=by, now=now)
 
 
-def _lasting(halted: Halted) -> Iterator[Standing]:
-    """All but those whose end is on its way to the disk: to ask for one of them again is to ask
-    for a new one, which overtakes that end."""
-    return (each for one, each in halted.halts.items() if one not in halted.ending)
+def _lasting(halted: Halted, scope: str) -> Iterator[Standing]:
+    """Those of this scope, but for those whose end is on its way to the disk: to ask for one of
+    them again is to ask for a new one, which overtakes that end."""
+    # The scope before all else: there may be many halts, and another one must not take long.
+    here = [(one, each) for one, each in halted.halts.items() if each.halt.scope == scope]
+    return (each for one, each in here if one not in halted.ending)
 
 
 def _is_as_strict(held: Halt, wanted: Halt) -> bool:
@@ -259,7 +261,7 @@ def _is_as_strict(held: Halt, wanted: Halt) -> bool:
 def _outlasts(standing: Standing, halt: Halt, now: Now) -> bool:
     """Is the halt that stands as strict as the one that is asked for, and as long?"""
     held = standing.halt
-    if (held.scope, held.cause, held.source) != (halt.scope, halt.cause, halt.source):
+    if (held.cause, held.source) != (halt.cause, halt.source):
         return False
     return _is_as_strict(held, halt) and _lasts_as_long(standing, halt.until, now)
 

@@ -46,7 +46,6 @@ from ...adapters.client import Client
 from ...adapters.clock import SystemClock
 from ...adapters.disk import SystemDisk
 from ...adapters.lease_page import MemoryLeasePage
-from ...config.schema import Session
 from ...supervisor import logs
 from ...supervisor.chronicle import Chronicle
 from ...supervisor.known import Known
@@ -143,7 +142,11 @@ class Bench:
             recovery=nobody,
         )
         self.handlers = Switchboard(
-            switch=self.switch, recovery=nobody, session=Session, people={}, shown=dict
+            switch=self.switch,
+            recovery=nobody,
+            session_end=SystemClock().now,
+            people={},
+            shown=dict,
         ).handlers()
         peer = Peer(user_id=os.geteuid(), group_id=os.getegid(), process_id=os.getpid())
         self._caller = Caller(peer, Role.OPERATOR)

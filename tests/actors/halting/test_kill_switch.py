@@ -65,7 +65,9 @@ async def test_a_halt_is_on_the_page_before_it_is_written_and_only_in_its_scope(
     switch: KillSwitch, history: History
 ) -> None:
     assert switch.halt(wanted(mode="reduce_only"), by=BOB) == 1
-    before, fact, after = history.happened
+    # Shut by one store, and open again for all others before the journal is waited for.
+    fence, before, fact, after = history.happened
+    assert fence == "fence"
     assert before == ({"account:main": "reduce_only"}, 0)
     assert isinstance(fact, HaltPlaced)
     assert after == ({"account:main": "reduce_only"}, 1)
@@ -142,6 +144,14 @@ async def test_a_page_is_not_opened_by_what_is_in_doubt(
     history.doubts = None
     switch.publish()
     assert history.page == {}
+
+
+async def test_a_halt_of_one_scope_opens_no_page_that_is_in_doubt(
+    switch: KillSwitch, history: History
+) -> None:
+    history.doubts = "in doubt, and being made again: halts"
+    switch.halt(wanted(), by=BOB)
+    assert {each for each in history.happened if not isinstance(each, HaltPlaced)} == {"fence"}
 
 
 async def test_a_kill_is_recorded_again_when_what_it_is_compared_with_is_in_doubt(

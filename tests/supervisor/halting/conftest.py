@@ -50,6 +50,7 @@ from riskd.supervisor.daemon import Daemon
 from riskd.supervisor.keeper import Keeper
 from riskd.supervisor.known import Known
 from riskd.supervisor.ledger import Ledger
+from riskd.supervisor.looks import Outside
 from riskd.supervisor.loop_watch import LoopWatch
 from riskd.supervisor.recall import open_ledger
 from riskd.supervisor.tree import ChildSpec
@@ -427,6 +428,7 @@ class Host:
             configuration=Configuration(Loaded(config, loaded.source, loaded.digest), None, {}),
             registry=Registry(chronicle.record),
             watch=LoopWatch(page, SimpleNamespace(), structlog.get_logger(), lag_s=2.0),
+            outside=Outside({}),
             people={"alice": 1000},
         )
         brakes.host = self
