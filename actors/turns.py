@@ -9,7 +9,7 @@ for no turn.
 import attrs
 import trio
 
-ROUND_S = 0.000_25
+ROUND_S = 0.000_1
 """Beyond this nobody begins anything: one answer may take longer."""
 
 

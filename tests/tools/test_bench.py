@@ -22,6 +22,7 @@ from riskd.tools.bench import (
     echo,
     group_commit,
     growth,
+    halt,
     leak,
     lease,
     mailbox,
@@ -57,6 +58,7 @@ TINY: dict[str, Callable[[], Sequence[Result]]] = {
     "resume": partial(resume.measure, 20, starts=1),
     "lease": partial(lease.measure, 2_000, readers=3),
     "growth": partial(growth.measure, 6_000),
+    "halt": partial(halt.measure, 2, readers=2, crowd=2),
 }
 
 
