@@ -27,7 +27,8 @@ def run(config: Path | None, state_dir: Path | None, socket: Path | None) -> Non
     """Run riskd in the foreground until it is stopped."""
     _keep_standard_descriptors()
     # Until somebody listens to signals they wait: an early one must not end riskd out of order.
-    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+    early = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+    signal.pthread_sigmask(signal.SIG_BLOCK, early)
     from . import daemon  # noqa: PLC0415 - loads Trio
 
     try:

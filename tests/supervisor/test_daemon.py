@@ -472,11 +472,17 @@ def test_it_runs_without_a_standard_error(start: Start) -> None:
     assert daemon.end() == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+EARLY = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1]
+
+
+@pytest.mark.parametrize("number", EARLY)
 def test_a_signal_before_it_is_up_is_heard_once_it_is(start: Start, number) -> None:
     daemon = start(program=SIGNALLED_EARLY.format(number=int(number)))
     if number == signal.SIGHUP:
         daemon.until_logged("config.not_reloaded")
+        daemon.signal(signal.SIGTERM)
+    if number == signal.SIGUSR1:
+        daemon.until(lambda: daemon.status()["kill_switch"]["state"] == "KILLED")
         daemon.signal(signal.SIGTERM)
     assert daemon.end() == 0
     assert daemon.events()[-1]["event"] == "riskd.stopped"
