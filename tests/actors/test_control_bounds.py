@@ -63,8 +63,8 @@ async def test_a_crowd_does_not_keep_the_loop_from_turning(serving: Serving) -> 
             before = carried_out
             await trio.lowlevel.checkpoint()
             most = max(most, carried_out - before)
-        # Between two looks parts of two rounds may pass.
-        assert most <= 2
+        # From one look to the next a round may begin twice: who is first in one is last in another.
+        assert most <= 3
 
 
 async def test_a_command_that_waits_long_is_in_nobodys_way(serving: Serving) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 import trio
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from riskd.actors.turns import ROUND_S, Turns
 from trio.testing import MockClock, assert_no_checkpoints
@@ -70,11 +70,12 @@ def rounds(costs: list[list[float]]) -> tuple[list[float], list[int]]:
     return spent, served
 
 
+@example([[COST_S] * 3] * 40)
 @given(st.lists(st.lists(st.floats(0.0, COST_S), max_size=20), max_size=40))
 def test_in_a_round_a_crowd_gets_no_more_than_its_part(costs: list[list[float]]) -> None:
     spent, served = rounds(costs)
-    # From one look to the next parts of two rounds may pass, each with one answer too many.
-    assert max(spent, default=0.0) <= 2 * (ROUND_S + COST_S) + 1e-9
+    # From one look to the next a round may begin twice: who is first in one is last in another.
+    assert max(spent, default=0.0) <= 3 * (ROUND_S + COST_S) + 1e-9
     assert served == [len(each) for each in costs]
 
 
