@@ -30,7 +30,7 @@ from riskd.supervisor.journal.reader import read_segment
 
 Start = Callable[..., "RunningDaemon"]  # noqa: F821 - the fixture's class lives in conftest.py
 
-KILLS = int(os.environ.get("RISKD_KILLS", "8"))
+KILLS = int(os.environ.get("RISKD_KILLS", "5"))
 COOLDOWN_S = 1.5
 STEPS_MAX = 12
 ALMOST_S = 0.05

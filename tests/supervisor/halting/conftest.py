@@ -427,6 +427,7 @@ class Host:
             clock=self.clock,
             configuration=Configuration(Loaded(config, loaded.source, loaded.digest), None, {}),
             registry=Registry(chronicle.record),
+            outside=SimpleNamespace(),
             watch=LoopWatch(page, SimpleNamespace(), structlog.get_logger(), lag_s=2.0),
             outside=Outside({}),
             people={"alice": 1000},
@@ -460,6 +461,9 @@ class Host:
         assert self._life is not None
         self._known.append(recorded)
         self._true_s[recorded.lsn] = self.clock.truth_s()
+        match recorded.fact:
+            case LooseningProposed(proposed=RecoveryCompleted()):
+                self._demand(not self.problems, f"not reconciled: {self.problems}")
         if recorded.fact.BEARING == "loosens":
             proposed = [
                 one.lsn

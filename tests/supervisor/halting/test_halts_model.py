@@ -85,7 +85,7 @@ class Accounts:
 class End:
     how: str
     after: int = 0
-    """So many operations of the disk."""
+    """So many operations of the disk, while all is done once more. 0: here and now."""
     up_s: float = 5.0
 
 
@@ -110,6 +110,9 @@ STEPS = st.one_of(
 KILLED = Ask((Trigger(reason="boo"),))
 RECOVERED = Ask((Recover(approved_by="alice"),))
 COMPLETED = Ask((CompleteRecovery(),))
+FROZEN = Ask(tuple(Freeze(scope=f"symbol:{n}", reason="news") for n in range(3)))
+END = End("power")
+OVERTAKEN = Ask((CompleteRecovery(), Trigger(reason="boo again")))
 
 
 async def take(life: Life, step: object) -> None:
@@ -144,10 +147,11 @@ def walk(host: Host, steps: list[object]) -> None:
             for step in now:
                 await take(life, step)
             if last.how != "stop":
-                # Something is under way when it ends.
-                host.disk.left = last.after
-                for each in (KILLED, RECOVERED, Wait(26.0), COMPLETED):
-                    await take(life, each)
+                if last.after:
+                    # Something is under way when it ends.
+                    host.disk.left = last.after
+                    for each in (KILLED, RECOVERED, Wait(26.0), COMPLETED):
+                        await take(life, each)
                 life.die()
 
         is_over = host.run(live)
@@ -164,7 +168,9 @@ def walk(host: Host, steps: list[object]) -> None:
 @example(1, False, [KILLED, RECOVERED, Wait(26.0), Accounts(("3 differ",)), COMPLETED])
 @example(1, False, [KILLED, RECOVERED, Wait(26.0), Crash("after"), COMPLETED, KILLED, Wait(9.0)])
 @example(1, True, [KILLED, RECOVERED, End("power", 30, 90_000.0), COMPLETED])
+@example(1, True, [KILLED, RECOVERED, Wait(12.0), END, Wait(3.0), FROZEN, Wait(3.0), END])
 @example(1, False, [KILLED, RECOVERED, WallJump(1e7), COMPLETED])
+@example(1, False, [KILLED, RECOVERED, Wait(26.0), SlowDisk((0.5, 0.9)), OVERTAKEN])
 def test_no_walk_is_looser_than_its_facts_or_leads_back_early(
     hosts: Hosts, seed: int, is_often_kept: bool, steps: list[object]
 ) -> None:
