@@ -427,7 +427,6 @@ class Host:
             clock=self.clock,
             configuration=Configuration(Loaded(config, loaded.source, loaded.digest), None, {}),
             registry=Registry(chronicle.record),
-            outside=SimpleNamespace(),
             watch=LoopWatch(page, SimpleNamespace(), structlog.get_logger(), lag_s=2.0),
             outside=Outside({}),
             people={"alice": 1000},
