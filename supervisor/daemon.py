@@ -244,6 +244,10 @@ def _access(loaded: Loaded) -> tuple[Access, int | None, dict[str, int]]:
     return access, group, {**people, **operators}
 
 
+def _too_late(_number: int, _frame: object) -> None:
+    """A signal in the last moments of a stop."""
+
+
 def _uid() -> int:
     return os.geteuid()
 
@@ -295,6 +299,10 @@ class Daemon:
 
     async def _main(self) -> None:
         riskd = self.riskd
+        # Below the receiver, for what comes when that is gone: it can't hasten anything any more,
+        # nor may it end riskd out of order. Any thread may be the one that gets it.
+        for number in SIGNALS:
+            signal.signal(number, _too_late)
         # The receiver comes first: from here on no signal ends riskd out of order.
         signals = trio.open_signal_receiver(*SIGNALS)
         with signals as received:
@@ -319,8 +327,6 @@ class Daemon:
                 self._nursery.cancel_scope.cancel()
             riskd.chronicle.record(DaemonStopped(reason=self._stop_reason or "ended by itself"))
             await self._make_safe("the last facts")
-            # One that comes from here on can't hasten anything, nor may it end riskd out of order.
-            signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         self._log("info", "riskd.stopped")
 
     async def _make_safe(self, what: str) -> None:

@@ -357,11 +357,10 @@ def test_a_log_that_nobody_reads_does_not_stop_it(start: Start, place: Path) -> 
 
 SLOW_TO_STOP = """
 import trio
-from riskd.actors import settings
-from riskd.supervisor import compose
+from riskd.actors import actor
 from riskd.supervisor.cli import main
 
-serve = compose.serve
+serve = actor.serve
 
 async def slow(mailbox, behaviour, **kwargs):
     try:
@@ -371,7 +370,7 @@ async def slow(mailbox, behaviour, **kwargs):
             with trio.CancelScope(shield=True):
                 await trio.sleep(3600)
 
-compose.serve = slow
+actor.serve = slow
 main()
 """
 
