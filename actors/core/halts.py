@@ -10,6 +10,7 @@ boots only what a fact has noted: it neither shrinks by a jump of the wall clock
 because of a crash, nor counts what it has not seen.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
@@ -390,4 +391,5 @@ def _by_shown(by: By) -> Document:
 
 
 def _rounded(seconds: float | None) -> float | None:
-    return None if seconds is None else round(seconds, 3)
+    """To the millisecond above: what is not over yet is not shown as 0."""
+    return None if seconds is None else math.ceil(seconds * 1_000) / 1_000

@@ -127,3 +127,9 @@ def test_a_halt_is_shown_with_what_it_waits_for(history):
         ("condition", None, "reconciled", None),
         ("operator", None, None, None),
     ]
+
+
+def test_what_is_not_over_is_not_shown_as_over(history):
+    history.make(placed(1, UntilElapsed(seconds=0.0004)))
+    (shown,) = halts_shown(history.halted, history.now)
+    assert shown["ends_in_s"] == 0.001
