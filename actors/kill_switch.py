@@ -10,14 +10,14 @@ wait for, and keeps the page as the facts have it. What loosens takes time and i
 actor `recovery`; this one never waits for a disk, since the lease depends on its answers.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 import attrs
 import msgspec
 import trio
 
 from .core import kill_switch as core
-from .core.halts import Halts, Now, strictest, waiting
+from .core.halts import Halted, Halts, Now, strictest, waiting
 from .core.kill_switch import Breaker
 from .mailbox import Mailbox, MailboxFull
 from .messages import By, Cause, Halt, HaltPlaced, KillSwitchTriggered, Mode, Scope, TimeNoted
@@ -52,6 +52,10 @@ class KillSwitch:
     doubt: Callable[[], str | None]
     """Why what the facts add up to can't be relied on. None: it can."""
     recovery: Mailbox
+    lsn: Callable[[], int]
+    """The number of the newest fact."""
+    _doubtful: set[Hashable] = attrs.field(factory=set, init=False)
+    """What was halted since the doubt began, and need not be halted again in it."""
 
     def now(self) -> Now:
         return Now(self.clock.boot(), self.clock.monotonic_s(), self.clock.now())
@@ -71,12 +75,28 @@ class KillSwitch:
 
     def halt(self, halt: Halt, *, by: By) -> int | None:
         """Halt one scope; the halt's id. None: it is so already, or now everything is halted."""
-        return self._place(core.place(self.halts.now, _short(halt), by=by, now=self.now()))
+        wanted = _short(halt)
+        if self.doubt() is not None:
+            return self._place(self._unsure(wanted, by))
+        return self._place(core.place(self.halts.now, wanted, by=by, now=self.now()))
 
     def trip(self, halt: Halt, breaker: Breaker, *, by: By) -> int | None:
         """The same for as long as the breaker says."""
-        wanted = _short(halt)
-        return self._place(core.trip(self.halts.now, wanted, breaker, by=by, now=self.now()))
+        wanted, now = _short(halt), self.now()
+        if self.doubt() is not None:
+            until = breaker.until(self.halts.now, wanted.source, wanted.scope, now)
+            return self._place(self._unsure(msgspec.structs.replace(wanted, until=until), by))
+        return self._place(core.trip(self.halts.now, wanted, breaker, by=by, now=now))
+
+    def _unsure(self, halt: Halt, by: By) -> HaltPlaced | KillSwitchTriggered | None:
+        """In doubt no halt that seems to stand is one, and no number that seems free. A halt is a
+        fact, so that of the next fact no other can have."""
+        one = (halt.scope, halt.mode, halt.cause, halt.source, halt.until)
+        if one in self._doubtful:
+            return None
+        self._doubtful.add(one)
+        unknown = Halted(next_id=max(self.halts.now.next_id, self.lsn() + 1))
+        return core.place(unknown, halt, by=by, now=self.now())
 
     def _place(self, fact: HaltPlaced | KillSwitchTriggered | None) -> int | None:
         if fact is None:
@@ -104,6 +124,7 @@ class KillSwitch:
         if self.doubt() is not None:
             self.page.fence()
             return
+        self._doubtful.clear()
         modes = strictest(self.halts.now)
         for scope, mode in more.items():
             if modes.get(scope) != "halt":

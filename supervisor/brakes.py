@@ -76,6 +76,7 @@ class Brakes:
             clock=self.clock,
             doubt=self.chronicle.doubt,
             recovery=mailbox,
+            lsn=lambda: self.chronicle.ledger.lsn,
         )
         # Of several names the best comes first, and is the one that is kept.
         names = {number: name for name, number in reversed(list(self.people.items()))}

@@ -141,6 +141,7 @@ class Bench:
             clock=SystemClock(),
             doubt=chronicle.doubt,
             recovery=nobody,
+            lsn=lambda: self.ledger.lsn,
         )
         self.handlers = Switchboard(
             switch=self.switch,

@@ -44,6 +44,7 @@ class History:
     halts: Halts = attrs.field(factory=Halts)
     clock: LoopClock = attrs.field(factory=LoopClock)
     lsn: int = 0
+    recorded: list[Recorded] = attrs.field(factory=list)
     doubts: str | None = None
     breaks: Exception | None = None
 
@@ -58,7 +59,14 @@ class History:
         self.happened.append(fact)
         at, monotonic_s = self.clock.now(), self.clock.monotonic_s()
         recorded = Recorded(lsn=self.lsn, at=at, monotonic_s=monotonic_s, fact=fact)  # type: ignore[arg-type]  # every Fact is of AnyFact
+        self.recorded.append(recorded)
         self.halts.apply(recorded)
+
+    def make_again(self, count: int | None = None) -> None:
+        """What the facts add up to, from the first on: all of them, or so many."""
+        self.halts.load(None)
+        for recorded in self.recorded[:count]:
+            self.halts.apply(recorded)
 
     async def loosen(self, fact: Loosening) -> None:
         await trio.lowlevel.checkpoint()
@@ -121,4 +129,5 @@ def switch(history: History, mailbox: Mailbox) -> KillSwitch:
         clock=history.clock,
         doubt=history.doubt,
         recovery=mailbox,
+        lsn=lambda: history.lsn,
     )

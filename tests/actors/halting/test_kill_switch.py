@@ -164,6 +164,42 @@ async def test_a_kill_is_recorded_again_when_what_it_is_compared_with_is_in_doub
     assert history.page == "fence"
 
 
+@pytest.mark.parametrize("reached", [0, 1, 2, 3])
+@pytest.mark.parametrize("by_breaker", [False, True])
+async def test_a_halt_placed_in_doubt_takes_the_place_of_no_other(
+    switch: KillSwitch, history: History, reached: int, *, by_breaker: bool
+) -> None:
+    history.start()
+    scopes = ["account:main", "account:two"]
+    for scope in scopes:
+        switch.halt(wanted(scope), by=BOB)
+    history.doubts = "in doubt, and being made again: halts"
+    for scope in ("symbol:X", "symbol:Y"):
+        history.make_again(reached)
+        if by_breaker:
+            assert switch.trip(wanted(scope), Breaker(for_s=10.0), by=BOB) is not None
+        else:
+            assert switch.halt(wanted(scope), by=BOB) is not None
+    history.make_again()
+    halts = history.halts.now.halts.values()
+    assert [each.halt.scope for each in halts] == [*scopes, "symbol:X", "symbol:Y"]
+
+
+async def test_in_doubt_what_seems_to_be_halted_is_halted_once_more_and_only_once(
+    switch: KillSwitch, history: History
+) -> None:
+    switch.halt(wanted(), by=BOB)
+    history.doubts = "in doubt, and being made again: halts"
+    for _ in range(3):
+        switch.halt(wanted(), by=BOB)
+    assert len(history.facts) == 2
+    history.doubts = None
+    switch.publish()
+    assert switch.halt(wanted(), by=BOB) is None
+    history.doubts = "in doubt, and being made again: halts"
+    assert switch.halt(wanted(), by=BOB) == 3
+
+
 # --- conditions -----------------------------------------------------------------------------------
 
 
