@@ -126,7 +126,8 @@ class Halted(msgspec.Struct, array_like=True):
     trips: dict[str, list[Span]] = {}
     """When the halts of a source that lasts for a time were placed, by source and scope."""
     is_running: bool = False
-    """There was a start, and no orderly end since."""
+    """There was a start, and no orderly end since; or there may have been, among the facts that a
+    repair has cut off. So may have been kills and halts."""
     boot: str = ""
     seen_s: float = 0.0
     """The monotonic time of the newest fact, in that boot."""
@@ -178,6 +179,10 @@ def _stop(now: Halted, _recorded: Recorded, _fact: DaemonStopped) -> None:
     now.is_running = False
 
 
+def _repair(now: Halted, _recorded: Recorded, _fact: JournalRepaired) -> None:
+    now.is_running = True
+
+
 def _trigger(now: Halted, recorded: Recorded, fact: KillSwitchTriggered) -> None:
     now.state, now.recovery = "KILLED", None
     seen = TriggerSeen(fact.cause, fact.source, fact.reason, fact.by, recorded.at, recorded.lsn)
@@ -225,6 +230,7 @@ def _propose(now: Halted, _recorded: Recorded, fact: LooseningProposed) -> None:
 _ACTS: Mapping[type[Fact], Callable[[Halted, Recorded, Any], None]] = {
     DaemonStarted: _start,
     DaemonStopped: _stop,
+    JournalRepaired: _repair,
     KillSwitchTriggered: _trigger,
     RecoveryStarted: _recover,
     RecoveryCompleted: _complete,

@@ -28,6 +28,7 @@ from riskd.actors.messages import (
     By,
     DaemonStopped,
     Halt,
+    JournalRepaired,
     KillSwitchTriggered,
     RecoveryCompleted,
     RecoveryStarted,
@@ -356,6 +357,18 @@ def test_after_an_orderly_end_nothing_is_halted(history):
     history.make(DaemonStopped(reason="asked"))
     assert crashed(history) is None
     assert after_crash(Halted(), by=RISKD, policy="operator") is None, "the first start of all"
+
+
+@pytest.mark.parametrize("how", ["torn", "lost", "given_up"])
+def test_after_a_repair_no_end_is_taken_for_an_orderly_one(history, how):
+    """What was cut off may have been the start of another run, and a kill in it."""
+    history.make(DaemonStopped(reason="asked"))
+    history.make(
+        JournalRepaired(
+            file="1.log", lost_lsn=3, offset=64, lost_bytes=8, how=how, evidence=("1.log.1.broken",)
+        )
+    )
+    assert crashed(history) is not None
 
 
 @pytest.mark.parametrize(
