@@ -20,7 +20,17 @@ from .core import kill_switch as core
 from .core.halts import Halted, Halts, Now, strictest, waiting
 from .core.kill_switch import Breaker
 from .mailbox import Mailbox, MailboxFull
-from .messages import By, Cause, Halt, HaltPlaced, KillSwitchTriggered, Mode, Scope, TimeNoted
+from .messages import (
+    By,
+    Cause,
+    Halt,
+    HaltPlaced,
+    KillSwitchTriggered,
+    Mode,
+    Scope,
+    TimeNoted,
+    UntilCondition,
+)
 from .ports import Clock, LeasePage, Record
 
 NAME = "kill_switch"
@@ -56,6 +66,8 @@ class KillSwitch:
     """The number of the newest fact."""
     _doubtful: set[Hashable] = attrs.field(factory=set, init=False)
     """What was halted since the doubt began, and need not be halted again in it."""
+    denied: set[str] = attrs.field(factory=set, init=False)
+    """Conditions that were said to hold until a halt that waits for them was asked for again."""
 
     def now(self) -> Now:
         return Now(self.clock.boot(), self.clock.monotonic_s(), self.clock.now())
@@ -78,7 +90,10 @@ class KillSwitch:
         wanted = _short(halt)
         if self.doubt() is not None:
             return self._place(self._unsure(wanted, by))
-        return self._place(core.place(self.halts.now, wanted, by=by, now=self.now()))
+        fact = core.place(self.halts.now, wanted, by=by, now=self.now())
+        if fact is None and isinstance(wanted.until, UntilCondition):
+            self.denied.add(wanted.until.condition)
+        return self._place(fact)
 
     def trip(self, halt: Halt, breaker: Breaker, *, by: By) -> int | None:
         """The same for as long as the breaker says."""
@@ -110,7 +125,11 @@ class KillSwitch:
         return fact.halt_id if isinstance(fact, HaltPlaced) else None
 
     def clear(self, condition: str) -> None:
-        """What waits for this condition may end. It is said again when there is no room for it."""
+        """What waits for this condition may end. It is said again when there is no room for it,
+        which is for those alone for which something waits."""
+        self.denied.discard(condition)
+        if core.holds(self.halts.now, condition) is None:
+            return
         try:
             self.recovery.tell_nowait(Cleared(condition, self.halts.now.next_id))
         except MailboxFull:

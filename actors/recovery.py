@@ -66,9 +66,7 @@ class Recovery:
 
     async def receive(self, message: object) -> object:
         if isinstance(message, Cleared):
-            await self._end(
-                lambda: core.holds(self.switch.halts.now, message.condition, below=message.below)
-            )
+            await self._end(lambda: self._over(message))
             return None
         if not isinstance(message, Asked):
             raise TypeError(f"{NAME!r} takes Asked and Cleared, and got {type(message).__name__}")
@@ -159,6 +157,12 @@ class Recovery:
 
     async def wake(self) -> None:
         await self._end(lambda: core.due(self.switch.halts.now, self.switch.now()))
+
+    def _over(self, cleared: Cleared) -> HaltsEnded | None:
+        """What ends by a condition, unless whoever watches it has meanwhile seen otherwise."""
+        if cleared.condition in self.switch.denied:
+            return None
+        return core.holds(self.switch.halts.now, cleared.condition, below=cleared.below)
 
     async def _end(self, decide: Callable[[], HaltsEnded | None]) -> None:
         if self.switch.doubt() is not None:

@@ -6,7 +6,14 @@ from typing import Any
 import pytest
 import trio
 from riskd.actors.core.kill_switch import HALTS_MAX, Breaker
-from riskd.actors.kill_switch import NOTE_S, PAGE_S, REASON_CHARACTERS_MAX, KillSwitch, Watch
+from riskd.actors.kill_switch import (
+    NOTE_S,
+    PAGE_S,
+    REASON_CHARACTERS_MAX,
+    Cleared,
+    KillSwitch,
+    Watch,
+)
 from riskd.actors.mailbox import Mailbox
 from riskd.actors.messages import (
     By,
@@ -16,6 +23,7 @@ from riskd.actors.messages import (
     Mode,
     TimeNoted,
     Until,
+    UntilCondition,
     UntilElapsed,
     UntilOperator,
 )
@@ -206,9 +214,21 @@ async def test_in_doubt_what_seems_to_be_halted_is_halted_once_more_and_only_onc
 async def test_a_condition_is_told_to_recovery_and_a_full_mailbox_is_no_error(
     switch: KillSwitch, mailbox: Mailbox
 ) -> None:
+    switch.halt(wanted(until=UntilCondition(condition="reconciled")), by=BOB)
     for _ in range(5):
         switch.clear("reconciled")
     assert mailbox.statistics().depth == 2
+
+
+async def test_conditions_for_which_nothing_waits_take_no_room_from_others(
+    switch: KillSwitch, mailbox: Mailbox
+) -> None:
+    switch.halt(wanted(until=UntilCondition(condition="trigger:last")), by=BOB)
+    for number in range(5):
+        switch.clear(f"trigger:{number}")
+    switch.clear("trigger:last")
+    with mailbox.open() as inbox:
+        assert (await inbox.receive()).message == Cleared("trigger:last", 2)
 
 
 # --- the actor ------------------------------------------------------------------------------------

@@ -321,6 +321,20 @@ async def test_a_condition_that_holds_ends_what_waited_for_it_and_nothing_else(
     assert history.page == {"account:main": "halt"}
 
 
+async def test_a_condition_that_no_longer_holds_ends_nothing(
+    make: Make, switch: KillSwitch, history: History
+) -> None:
+    recovery = make()
+    for again in (True, False):
+        switch.halt(wanted(until=UNTIL_FED), by=BOB)
+        switch.clear("fed")
+        cleared = Cleared("fed", switch.halts.now.next_id)
+        if again:
+            assert switch.halt(wanted(until=UNTIL_FED), by=BOB) is None, "that one stands"
+        await recovery.receive(cleared)
+        assert history.page == ({"account:main": "halt"} if again else {})
+
+
 async def test_other_messages_crash_the_actor(make: Make) -> None:
     with pytest.raises(TypeError, match="takes Asked and Cleared"):
         await make().receive("recover")
