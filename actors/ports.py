@@ -89,7 +89,7 @@ class Looks(Protocol):
         """False only where its folder is there and the file is not."""
 
     async def read(self, path: str) -> Text:
-        """The first 4,096 bytes of a regular file."""
+        """The first 4,096 bytes of a regular file, and an ellipsis where there are more."""
 
     async def run(self, argv: Sequence[str], timeout_s: float) -> Ran:
         """Run a command to its end. One that takes longer, or that nobody waits for any more, is

@@ -86,10 +86,13 @@ def _read(path: str) -> Text:
         seen = os.fstat(file)
         if not stat.S_ISREG(seen.st_mode):
             raise OSError(errno.EINVAL, "Not a regular file", path)
-        said = os.read(file, STATUS_BYTES_MAX)
+        said = os.read(file, STATUS_BYTES_MAX + 1)
     finally:
         os.close(file)
-    return Text(said.decode(errors="replace"), datetime.fromtimestamp(seen.st_mtime, UTC))
+    # Its beginning alone could be the opposite of what it says.
+    more = "…" if len(said) > STATUS_BYTES_MAX else ""
+    words = said[:STATUS_BYTES_MAX].decode(errors="replace") + more
+    return Text(words, datetime.fromtimestamp(seen.st_mtime, UTC))
 
 
 class _Run:

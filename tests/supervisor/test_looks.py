@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 import trio
-from riskd.actors.core.triggers import Ran
+from riskd.actors.core.triggers import Bad, Good, Ran, standing
+from riskd.config.schema import StatusFile
 from riskd.supervisor.looks import HEARD_BYTES_MAX, SAID_BYTES_MAX, Outside
 
 SAFETY_S = 30.0
@@ -74,7 +75,20 @@ async def test_a_huge_file_is_read_in_part(outside: Outside, tmp_path: Path) -> 
     file = tmp_path / "venue"
     with file.open("wb") as made:
         made.truncate(10**12)
-    assert len((await outside.read(str(file))).said) == 4_096
+    said = (await outside.read(str(file))).said
+    assert (len(said), said[-1]) == (4_097, "…")
+
+
+@pytest.mark.parametrize("spaces", [4_092, 10_000])
+async def test_a_file_that_only_begins_well_is_not_taken_for_good(
+    outside: Outside, tmp_path: Path, spaces: int
+) -> None:
+    file = tmp_path / "venue"
+    rule = StatusFile(name="venue", path=str(file), good=("open",), action="kill")
+    for end, expected in (("", Good if spaces == 4_092 else Bad), ("closed", Bad)):
+        file.write_text("open" + " " * spaces + end)
+        text = await outside.read(str(file))
+        assert type(standing(rule, text.said, text.changed_at, text.changed_at)) is expected
 
 
 async def test_what_is_no_regular_file_is_not_waited_for(outside: Outside, tmp_path: Path) -> None:
