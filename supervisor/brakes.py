@@ -116,9 +116,10 @@ class Brakes:
         self.registry.add(triggers.NAME, capacity=1_024)
         return [
             ChildSpec("loop", self._beat, shutdown=1.0),
-            ChildSpec(lease.NAME, as_child(mailbox, self._lease), shutdown=1.0),
             ChildSpec(machine.NAME, self._watch_machine, shutdown=1.0),
             ChildSpec(triggers.NAME, self._watch_triggers, shutdown=2.0),
+            # Last: it waits for the first looks, and goes before those who look.
+            ChildSpec(lease.NAME, as_child(mailbox, self._lease), shutdown=1.0),
         ]
 
     async def _watch_machine(self, _ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
@@ -176,7 +177,7 @@ class Brakes:
         return lease.Lease(
             registry=self.registry,
             critical=CRITICAL,
-            doubts=lambda: self.chronicle.doubt() or self.watch.seized,
+            doubts=lambda: self.chronicle.doubt() or self.watch.seized or self._board.unlooked(),
             settings=lambda: self.configuration.current.lease,
             page=self.page,
             clock=self.clock,

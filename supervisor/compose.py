@@ -9,9 +9,9 @@ The tree, in dependency order (rest_for_one: what stands on a crashed part start
      ├─ settings      the configuration in force, and its reload
      ├─ watchdogs     one_for_one
      │   ├─ loop      beats, so that a thread can tell when the loop is stuck
-     │   ├─ lease     lets workers trade a little longer, while all that must be well is
      │   ├─ machine   watches the clock and the disk
      │   ├─ triggers  metrics, files and commands that stop trading
+     │   ├─ lease     lets workers trade a little longer, while all that must be well is
      │   ├─ service   tells the service manager that riskd is well, only when it is
      │   └─ heartbeat asks every actor through its mailbox, and crashes those that hang
      └─ control       the socket: status, and operators' commands

@@ -337,11 +337,14 @@ class Board:
         self.metrics = Metrics()
         self.watches: dict[str, Watch] = {}
         self._by_metric: dict[str, list[str]] = {}
+        self._is_followed = False
+        self._has_looked = False
 
     def follow(self, rules: Iterable[AnyTrigger], now_s: float) -> None:
         """Watch these from now on. One that has not changed goes on as it was; nobody says any
         more of one that is gone that it is calm."""
         before, self.watches, self._by_metric = self.watches, {}, {}
+        self._is_followed = True
         for rule in rules:
             known = before.get(rule.name)
             is_same = known is not None and known.rule == rule
@@ -350,6 +353,24 @@ class Board:
                 self._by_metric.setdefault(rule.metric, []).append(rule.name)
         self.metrics.watched = frozenset(self._by_metric)
 
+    def unlooked(self) -> str | None:
+        """Who has not looked once since riskd began: until then a file that stops everything could
+        lie there all the while. None: all have. What a reload brings later has its grace."""
+        if self._has_looked:
+            return None
+        if not self._is_followed:
+            return "no trigger watches yet"
+        waiting = [name for name, watch in self.watches.items() if _is_to_look(watch)]
+        if waiting:
+            more = f" and {len(waiting) - 1} others" if len(waiting) > 1 else ""
+            return f"the trigger {waiting[0]!r}{more} has not looked yet"
+        self._has_looked = True
+        return None
+
     def watching(self, metric: str) -> Sequence[str]:
         """The names of the triggers that watch a metric."""
         return self._by_metric.get(metric, ())
+
+
+def _is_to_look(watch: Watch) -> bool:
+    return not isinstance(watch.rule, Threshold) and watch.seen is None and watch.unseen is None

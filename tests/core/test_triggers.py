@@ -349,3 +349,16 @@ def test_the_metrics_that_rules_watch_are_known_by_their_rules() -> None:
     board.follow((), 1.0)
     assert not board.watching("m")
     assert not board.metrics.watched
+
+
+@pytest.mark.parametrize("outcome", [Good(), Bad("it is there"), Unseen("it hangs")])
+def test_all_who_look_are_waited_for_once_and_no_metric_is(outcome: core.Outcome) -> None:
+    board = Board()
+    assert board.unlooked() is not None, "nobody has said what there is to look at"
+    board.follow((threshold(), a_file(name="a"), a_command(name="b")), 0.0)
+    for waiting in ("a", "b"):
+        assert waiting in str(board.unlooked())
+        board.watches[waiting] = core.looked(board.watches[waiting], outcome, 1.0)
+    assert board.unlooked() is None
+    board.follow((a_file(name="new"),), 2.0)
+    assert board.unlooked() is None, "what a reload brings has its grace"

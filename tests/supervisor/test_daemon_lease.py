@@ -333,6 +333,22 @@ def test_a_lease_actor_that_hangs_lets_the_lease_run_out(run: Any, place: Path) 
     daemon.until(lambda: worker.verdicts() == {None})
 
 
+def test_nothing_may_pass_before_each_trigger_has_looked_once(start: Start, place: Path) -> None:
+    config, script, may_end = place / "riskd.toml", place / "check", place / "well"
+    script.write_text(f"#!/bin/sh\nuntil [ -e {may_end} ]; do sleep 0.01; done\n")
+    script.chmod(0o755)
+    config.write_text(
+        '[[triggers]]\nkind = "command"\nname = "venue"\naction = "kill"\n'
+        f'argv = ["{script}"]\ninterval_s = 60\ntimeout_s = 60\n'
+    )
+    daemon = start("--config", str(config)).wait_ready()
+    lease = Lease(daemon.socket.with_name("riskd.sock.lease"))
+    daemon.until(lambda: "'venue'" in str(daemon.status()["lease"]["lapsed_because"]))
+    assert lease.view().refusal() is not None
+    may_end.touch()
+    daemon.until(lambda: lease.view().may_send())
+
+
 # --- a loop that is stuck -------------------------------------------------------------------------
 
 STUCK = """
