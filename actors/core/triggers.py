@@ -197,6 +197,8 @@ class Watch:
     """When it began to watch."""
     seen: Good | Bad | None = None
     """By the newest look that saw anything."""
+    seen_at_s: float = 0.0
+    """When that look began."""
     unseen: Unseen | None = None
     unseen_since_s: float = 0.0
     """When the first of the looks began that saw nothing."""
@@ -211,7 +213,7 @@ def looked(watch: Watch, outcome: Outcome, began_s: float) -> Watch:
     if isinstance(outcome, Unseen):
         since_s = began_s if watch.unseen is None else watch.unseen_since_s
         return attrs.evolve(watch, unseen=outcome, unseen_since_s=since_s, failures=failures)
-    return attrs.evolve(watch, seen=outcome, unseen=None, failures=failures)
+    return attrs.evolve(watch, seen=outcome, seen_at_s=began_s, unseen=None, failures=failures)
 
 
 def judge(watch: Watch, metrics: Metrics, now_s: float) -> Verdict:
@@ -276,9 +278,13 @@ def settled(watch: Watch, verdict: Verdict, now_s: float) -> Watch:
 
 
 def is_over(watch: Watch, now_s: float) -> bool:
-    """May what it halted go on? It has been calm for as long as its rule asks."""
+    """May what it halted go on? It has been calm for as long as its rule asks, and a look that
+    began after that has seen so: time in which nobody looked is no calm."""
     rule, since_s = watch.rule, watch.calm_since_s
-    return rule.until == "clear" and since_s is not None and now_s - since_s >= rule.clear_s
+    if rule.until != "clear" or since_s is None:
+        return False
+    known_s = now_s if isinstance(rule, Threshold) else watch.seen_at_s
+    return known_s - since_s >= rule.clear_s
 
 
 # --- what it does ---------------------------------------------------------------------------------

@@ -1,5 +1,6 @@
 """What a trigger makes of what is known, and that not to know is never good."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -278,6 +279,18 @@ def test_it_is_over_after_so_long_of_calm_without_a_break(
             calm_since_s = now_s
         over = calm_since_s is not None and now_s - calm_since_s >= 10.0
         assert core.is_over(watch, now_s) == over
+
+
+@pytest.mark.parametrize("make", [a_file, a_status, a_command])
+def test_time_in_which_nobody_looked_is_no_calm(make: Callable[..., AnyTrigger]) -> None:
+    """As when riskd was stopped, or the next look comes long after `clear_s`."""
+    watch = core.looked(Watch(make(until="clear", clear_s=10.0), 0.0), Good(), 1.0)
+    watch = core.settled(watch, Calm(), 1.5)
+    for now_s in (2.0, 11.5, 1e6):
+        assert core.judge(watch, Metrics(), now_s) == Calm()
+        assert not core.is_over(watch, now_s)
+    assert not core.is_over(core.looked(watch, Good(), 11.4), 1e6)
+    assert core.is_over(core.looked(watch, Good(), 11.5), 1e6)
 
 
 @pytest.mark.parametrize("until", ["operator", "time", "session"])
