@@ -42,6 +42,7 @@ from structlog.typing import FilteringBoundLogger
 from .core.access import Access, Caller, Denied, Peer, Tokens, admit, greet, permit, yields_to
 from .core.subscription import Subscription, unknown_fact
 from .core.wire import ErrorCode, Lines, LineTooLong, blank, parse
+from .mailbox import ActorDied, AskTimeout, MailboxFull
 from .messages import (
     Command,
     Error,
@@ -91,6 +92,16 @@ class CommandRefused(Exception):
 
 class CommandUnavailable(Exception):
     """Whoever would carry this out is not there now. Nothing was changed; try again."""
+
+
+class CommandUnconfirmed(CommandUnavailable):
+    """It was begun, and nobody knows how far it came. It may still be carried out."""
+
+
+def unanswered(actor: str, error: ActorDied | AskTimeout | MailboxFull) -> CommandUnavailable:
+    """What is said of a command when the actor that carries it out doesn't answer."""
+    is_begun = not isinstance(error, MailboxFull) and error.begun
+    return (CommandUnconfirmed if is_begun else CommandUnavailable)(f"{actor}: {error}")
 
 
 class Limits(Protocol):
@@ -465,7 +476,9 @@ class Control:
             refused = Refused(id=command.id, code=no.code, message=str(no), problems=no.problems)
             return _encode(refused)
         except CommandUnavailable as away:
-            return self._fault(command.id, "unavailable", str(away))
+            is_begun = isinstance(away, CommandUnconfirmed)
+            code: ErrorCode = "not_confirmed" if is_begun else "unavailable"
+            return self._fault(command.id, code, str(away))
         except Exception as error:  # noqa: BLE001 - see Handler: a bug costs its command alone
             event = "control.handler_failed"
             self._warn(event, command=type(command).__name__, exc_info=error)

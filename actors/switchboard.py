@@ -10,7 +10,7 @@ from datetime import datetime
 import attrs
 
 from . import recovery
-from .control import CommandRefused, CommandUnavailable, Handler
+from .control import CommandRefused, Handler, unanswered
 from .core.access import Caller
 from .core.halts import EVERYTHING, halts_shown
 from .kill_switch import KillSwitch
@@ -124,6 +124,6 @@ class Switchboard:
         try:
             answer = await self.recovery.ask(asked, timeout_s=ASK_TIMEOUT_S)
         except (ActorDied, AskTimeout, MailboxFull) as error:
-            raise CommandUnavailable(f"{recovery.NAME}: {error}") from error
+            raise unanswered(recovery.NAME, error) from error
         assert isinstance(answer, Reply), "the recovery actor answers with replies"
         return answer

@@ -15,7 +15,7 @@ import trio
 
 from ..actors import kill_switch, lease, machine, recovery, triggers
 from ..actors.actor import as_child
-from ..actors.control import CommandUnavailable, Handler
+from ..actors.control import Handler, unanswered
 from ..actors.core.access import Caller
 from ..actors.core.halts import Halts, halts_shown, shown
 from ..actors.core.kill_switch import Rules, after_crash
@@ -194,7 +194,7 @@ class Brakes:
         try:
             answer = await self.registry.ask(triggers.NAME, command, timeout_s=METRIC_TIMEOUT_S)
         except (ActorDied, AskTimeout, MailboxFull) as error:
-            raise CommandUnavailable(f"{triggers.NAME}: {error}") from error
+            raise unanswered(triggers.NAME, error) from error
         assert isinstance(answer, Reply), "the triggers actor answers with replies"
         return answer
 

@@ -31,7 +31,7 @@ import trio
 
 from ..actors import heartbeat, service, settings
 from ..actors.actor import Quiet, as_child, serve
-from ..actors.control import CommandRefused, CommandUnavailable, Control
+from ..actors.control import CommandRefused, Control, unanswered
 from ..actors.core.access import Access, Caller, Tokens
 from ..actors.mailbox import ActorDied, AskTimeout, MailboxFull, Registry
 from ..actors.messages import (
@@ -332,7 +332,7 @@ class Riskd:
                 settings.NAME, settings.Asked(command, by), timeout_s=ASK_TIMEOUT_S
             )
         except (ActorDied, AskTimeout, MailboxFull) as error:
-            raise CommandUnavailable(f"settings: {error}") from error
+            raise unanswered(settings.NAME, error) from error
         assert isinstance(answer, Reloaded | Refused), "the settings actor answers with these"
         return answer
 

@@ -27,6 +27,7 @@ ErrorCode = Literal[
     "too_many_clients",
     "not_permitted",
     "unavailable",
+    "not_confirmed",
     "feed_lost",
     "internal",
 ]

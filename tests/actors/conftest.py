@@ -15,7 +15,13 @@ import msgspec
 import pytest
 import trio
 from riskd.actors import control as module
-from riskd.actors.control import CommandRefused, CommandUnavailable, Control, Handler
+from riskd.actors.control import (
+    CommandRefused,
+    CommandUnavailable,
+    CommandUnconfirmed,
+    Control,
+    Handler,
+)
 from riskd.actors.core.access import Access, Caller, Peer, Tokens
 from riskd.actors.messages import (
     ActorKilled,
@@ -166,6 +172,8 @@ async def answer_kill(caller: Caller, command: KillActor) -> ActorKilled:
         raise RuntimeError("a secret detail")
     if command.name == "away":
         raise CommandUnavailable("the gate is restarting")
+    if command.name == "hanging":
+        raise CommandUnconfirmed("the gate does not answer")
     if command.name != "gate":
         raise CommandRefused("no_such_actor", f"no actor {command.name}", ["known: gate"])
     return ActorKilled(name=command.name, incarnation=3)

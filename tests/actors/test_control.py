@@ -78,6 +78,13 @@ async def test_an_actor_that_is_away_makes_its_commands_unavailable(serving: Ser
         assert (reply["code"], reply["message"]) == ("unavailable", "the gate is restarting")
 
 
+async def test_what_was_begun_and_not_answered_is_not_confirmed(serving: Serving) -> None:
+    async with serving() as served:
+        client = await served.connect()
+        reply = await client.ask(b'{"type":"kill_actor","name":"hanging","id":2}')
+        assert (reply["code"], reply["message"]) == ("not_confirmed", "the gate does not answer")
+
+
 async def test_a_command_without_a_handler_is_unavailable(serving: Serving) -> None:
     async with serving() as served:
         client = await served.connect()

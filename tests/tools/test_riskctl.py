@@ -454,10 +454,11 @@ def test_a_silent_riskd_is_3_for_a_question_and_4_for_a_change(
         assert json.loads(said.stdout)["error"]["code"] == code
 
 
-def test_a_connection_lost_after_a_kill_was_sent_is_4(
-    scripted: Callable[[Callable[[socket.socket], None]], Path],
+@pytest.mark.parametrize("answer", [b"", b'{"type":"error","code":"not_confirmed","message":""}\n'])
+def test_a_kill_that_was_sent_and_not_confirmed_is_4(
+    scripted: Callable[[Callable[[socket.socket], None]], Path], answer: bytes
 ) -> None:
-    said = run(scripted(lambda connection: None), "actors", "kill", "clock")
+    said = run(scripted(lambda connection: connection.sendall(answer)), "actors", "kill", "clock")
     assert said.exit_code == 4
     assert "may have been carried out" in said.stderr
 

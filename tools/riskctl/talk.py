@@ -90,7 +90,7 @@ def ask(command: Command, expected: type[R], *, changes: bool = False) -> R:
     if isinstance(reply, Refused):
         raise Failure(REFUSED, reply.code, reply.message, reply.problems)
     if isinstance(reply, Error):
-        if changes and reply.code == "internal":
+        if changes and reply.code in ("internal", "not_confirmed"):
             raise _not_confirmed(path, reply.message)
         raise Failure(REFUSED, reply.code, reply.message)
     if not isinstance(reply, expected):

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import trio
 from riskd.actors.actor import serve
-from riskd.actors.control import CommandRefused, CommandUnavailable
+from riskd.actors.control import CommandRefused, CommandUnavailable, CommandUnconfirmed
 from riskd.actors.core.access import Caller, Peer, Role
 from riskd.actors.core.halts import shown
 from riskd.actors.kill_switch import KillSwitch
@@ -129,6 +129,29 @@ async def test_halting_needs_no_actor_and_loosening_does(
             await said(board, Recover(approved_by="alice"))
         await said(board, Trigger(reason="boo"))
         assert history.page == {"all": "halt"}
+        nursery.cancel_scope.cancel()
+
+
+async def test_what_was_begun_and_not_answered_is_not_said_to_have_changed_nothing(
+    board: Switchboard, mailbox: Mailbox, autojump_clock: trio.testing.MockClock
+) -> None:
+    class Hanging:
+        async def receive(self, _message: object) -> object:
+            await trio.sleep_forever()
+
+        def wake_at(self) -> float:
+            return float("inf")
+
+        async def wake(self) -> None:
+            raise AssertionError
+
+    with pytest.raises(CommandUnavailable, match="not begun") as unbegun:
+        await said(board, Unfreeze(scope="all", reason="over"))
+    assert not isinstance(unbegun.value, CommandUnconfirmed)
+    async with trio.open_nursery() as nursery:
+        await nursery.start(serve, mailbox, Hanging())
+        with pytest.raises(CommandUnconfirmed, match="may have taken effect"):
+            await said(board, Unfreeze(scope="all", reason="over"))
         nursery.cancel_scope.cancel()
 
 
