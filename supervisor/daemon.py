@@ -380,6 +380,8 @@ class Daemon:
                 self.riskd.root.shutdown(within=HURRY_S)
 
     def _stop(self) -> None:
+        # First of all: those who watch, and who could be told to halt, are about to end.
+        self.riskd.page.seize()
         total_s = self.riskd.configuration.current.riskd.stop_timeout_s
         extend = f"EXTEND_TIMEOUT_USEC={int((total_s + 5) * 1e6)}"
         self._may_be_ready = False

@@ -250,6 +250,34 @@ def test_an_orderly_stop_waits_for_no_lease(run: Any) -> None:
     assert not worker.path.is_symlink()
 
 
+SLOW_TO_STOP = """
+import trio
+from riskd.supervisor import cli, compose
+
+serve = compose.serve
+
+async def slow(mailbox, behaviour, **kwargs):
+    try:
+        await serve(mailbox, behaviour, **kwargs)
+    finally:
+        if mailbox.name == "ledger":
+            with trio.CancelScope(shield=True):
+                await trio.sleep_forever()
+
+compose.serve = slow
+cli.main()
+"""
+
+
+def test_nothing_may_pass_while_riskd_stops(run: Any) -> None:
+    daemon, worker = run(LONG, program=SLOW_TO_STOP)
+    daemon.signal(signal.SIGTERM)
+    daemon.until(lambda: worker.verdicts("account:main") == {"halted"})
+    assert daemon.process.poll() is None
+    daemon.signal(signal.SIGKILL)
+    daemon.end()
+
+
 # --- actors that die, and that hang ---------------------------------------------------------------
 
 
