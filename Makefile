@@ -9,6 +9,8 @@ PYTHON ?= python3
 RUN := .venv
 DEV := .venv-dev
 ARGS :=
+# Tests at a time. Most of those that start a daemon wait for it.
+WORKERS := 4
 
 ROOTS := actors adapters config supervisor tools
 FILES := $(wildcard __init__.py __main__.py py.typed pyproject.toml README.md LICENSE) \
@@ -35,7 +37,7 @@ run: run-ready ## Set up, then run riskd in the foreground (ARGS="--config FILE"
 	@exec 9<$(RUN)/installed && flock -s 9 && exec $(RUN)/bin/riskd run $(ARGS)
 
 test: dev-ready ## Set up, then run the tests (ARGS="-k socket" for some of them)
-	@$(DEV)/bin/pytest $(ARGS)
+	@$(DEV)/bin/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 check: dev-ready ## Lint, format, types, house style, import direction
 	$(DEV)/bin/ruff check .
