@@ -58,6 +58,8 @@ class Recovery:
     rules: Callable[[], Rules]
     unreconciled: Callable[[], Iterable[str]]
     """What is wrong with each account that doesn't agree with its broker."""
+    uneasy: Callable[[], Iterable[str]]
+    """Triggers that would stop everything again."""
     loosen: Loosen
     settle: Settle
     shown: Callable[[], Document]
@@ -107,6 +109,7 @@ class Recovery:
                 rules=self.rules(),
                 now=self.switch.now(),
                 unreconciled=self.unreconciled(),
+                uneasy=self.uneasy(),
             )
         )
         return self._standing(changed=done is not None)

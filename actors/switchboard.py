@@ -13,6 +13,7 @@ from . import recovery
 from .control import CommandRefused, Handler, unanswered
 from .core.access import Caller
 from .core.halts import EVERYTHING, halts_shown
+from .core.kill_switch import HALTS_MAX
 from .kill_switch import KillSwitch
 from .mailbox import ActorDied, AskTimeout, Mailbox, MailboxFull
 from .messages import (
@@ -108,6 +109,12 @@ class Switchboard:
             until=until,
         )
         placed = self.switch.halt(halt, by=by)
+        if placed is None and len(self.switch.halts.now.halts) >= HALTS_MAX:
+            raise CommandRefused(
+                "too_many_halts",
+                f"{HALTS_MAX} halts are in force, as many as can be kept apart, so everything is "
+                f"halted; this one is not kept: lift some, then ask again",
+            )
         return self._halts([] if placed is None else [placed])
 
     async def _show(self, _caller: Caller, _command: ShowHalts) -> Reply:

@@ -160,6 +160,7 @@ class Brakes:
             switch=self.switch,
             rules=self._rules,
             unreconciled=tuple,
+            uneasy=self._board.uneasy,
             loosen=self.chronicle.loosen,
             settle=self.chronicle.settle,
             shown=self.shown,
@@ -177,13 +178,30 @@ class Brakes:
         return lease.Lease(
             registry=self.registry,
             critical=CRITICAL,
-            doubts=lambda: self.chronicle.doubt() or self.watch.seized or self._board.unlooked(),
+            doubts=self._doubts,
             settings=lambda: self.configuration.current.lease,
             page=self.page,
             clock=self.clock,
             record=self.chronicle.record,
             tenure=self._tenure,
         )
+
+    def _doubts(self) -> str | None:
+        """Why nobody should trade now, though all actors answer."""
+        return (
+            self.chronicle.doubt()
+            or self.watch.seized
+            or self._board.unlooked()
+            or self._silent_disk()
+        )
+
+    def _silent_disk(self) -> str | None:
+        """The journal has to answer like an actor."""
+        length_s = self.configuration.current.lease.length_s
+        age_s = self.chronicle.ledger.sync_age_s()
+        if age_s <= length_s:
+            return None
+        return f"the journal's disk has not finished a sync within {length_s:g} s"
 
     # --- what the socket answers
 

@@ -333,13 +333,14 @@ class Daemon:
         """The first facts and the last go to the disk as all others do, though no keeper runs: one
         that hangs doesn't hold the end, nor a start."""
         ledger, journal = self.riskd.ledger, self.riskd.ledger.journal
-        if journal.failure is not None or journal.is_safe:
+        lsn = journal.lsn
+        if journal.failure is not None or journal.safe_lsn >= lsn:
             return
         sync = journal.sync()
         with trio.move_on_after(SAFE_S), contextlib.suppress(JournalFailed):
             await self.riskd.syncs.run(partial(keeper.timed, journal, sync))
             journal.synced(sync)
-        if not journal.is_safe:
+        if journal.safe_lsn < lsn:
             late = TimeoutError(errno.ETIMEDOUT, f"the disk did not answer within {SAFE_S:g} s")
             ledger.failed(journal.fail(f"{what} could not be synced", late))
 

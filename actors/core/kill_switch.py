@@ -113,11 +113,19 @@ def trigger(
 ) -> KillSwitchTriggered | None:
     """Stop everything. None: it is stopped already, and for this cause among others."""
     if TABLE[halted.state]["trigger"] == "note":
-        one = (cause, source, by.via, by.user_id)
-        known = any((t.cause, t.source, t.by.via, t.by.user_id) == one for t in halted.triggers)
+        # What a person has to say is noted for itself; a trigger says the same in other figures.
+        one = (cause, source, by.via, by.user_id, _said(by, reason))
+        known = any(
+            (t.cause, t.source, t.by.via, t.by.user_id, _said(t.by, t.reason)) == one
+            for t in halted.triggers
+        )
         if known or len(halted.triggers) >= TRIGGERS_NOTED:
             return None
     return KillSwitchTriggered(by=by, cause=cause, source=source, reason=reason)
+
+
+def _said(by: By, reason: str) -> str:
+    return "" if by.via == "riskd" else reason
 
 
 def recover(halted: Halted, *, by: By, approved_by: str, rules: Rules) -> RecoveryStarted | None:
@@ -129,11 +137,18 @@ def recover(halted: Halted, *, by: By, approved_by: str, rules: Rules) -> Recove
 
 
 def complete(
-    halted: Halted, *, by: By, rules: Rules, now: Now, unreconciled: Iterable[str]
+    halted: Halted,
+    *,
+    by: By,
+    rules: Rules,
+    now: Now,
+    unreconciled: Iterable[str],
+    uneasy: Iterable[str] = (),
 ) -> RecoveryCompleted | None:
     """Trade again. None: that is so. Raises NotAllowed.
 
-    `unreconciled` says of each account that does not agree with its broker what is wrong.
+    `unreconciled` says of each account that does not agree with its broker what is wrong, `uneasy`
+    which triggers would stop everything again, or don't know.
     """
     match TABLE[halted.state]["complete_recovery"]:
         case "stay":
@@ -153,6 +168,12 @@ def complete(
         raise NotAllowed(
             "not_reconciled",
             "the kill switch is RECOVERING; not every account agrees with its broker",
+            problems,
+        )
+    if problems := list(uneasy):
+        raise NotAllowed(
+            "still_tripped",
+            "the kill switch is RECOVERING; triggers that stop everything are not calm",
             problems,
         )
     return RecoveryCompleted(by=by)

@@ -359,6 +359,14 @@ class Board:
                 self._by_metric.setdefault(rule.metric, []).append(rule.name)
         self.metrics.watched = frozenset(self._by_metric)
 
+    def uneasy(self) -> list[str]:
+        """Triggers of a kill that are not calm: tripped, or without what they watch."""
+        return [
+            f"trigger {name!r} is not calm"
+            for name, watch in self.watches.items()
+            if watch.rule.action == "kill" and watch.calm_since_s is None
+        ]
+
     def unlooked(self) -> str | None:
         """Who has not looked once since riskd began: until then a file that stops everything could
         lie there all the while. None: all have. What a reload brings later has its grace."""

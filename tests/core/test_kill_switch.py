@@ -185,12 +185,18 @@ def test_a_trigger_says_who_and_why_and_by_what(history):
 def test_a_trigger_that_goes_on_is_noted_once(history):
     history.make(killed(history))
     assert killed(history) is None
-    assert killed(history, reason="it is still wrong") is None
     assert killed(history, by=By(via="socket", user_id=1000, process_id=9)) is None, "the same bob"
 
 
+def test_what_riskd_itself_says_in_other_figures_is_the_same(history):
+    history.make(killed(history, by=RISKD, source="trigger:lag", reason="lag is 251, above 250"))
+    again = {"by": RISKD, "source": "trigger:lag", "reason": "lag is 252, above 250"}
+    assert killed(history, **again) is None
+
+
 @pytest.mark.parametrize(
-    "other", [{"cause": "disk"}, {"source": "signal"}, {"by": CAROL}, {"by": SIGNAL}]
+    "other",
+    [{"cause": "disk"}, {"source": "signal"}, {"by": CAROL}, {"by": SIGNAL}, {"reason": "more"}],
 )
 def test_another_cause_or_source_or_person_is_noted_too(history, other):
     history.make(killed(history))

@@ -196,7 +196,7 @@ def test_a_kill_and_the_way_back_each_say_where_the_switch_stands(place: Path, d
     assert said("trigger", "--reason", "a runaway") == (
         f"nothing can trade: the kill switch is KILLED (a runaway), {since}\n"
     )
-    assert said("trigger", "--reason", "again").startswith("it was so already: ")
+    assert said("trigger", "--reason", "a runaway").startswith("it was so already: ")
     back = ("recover", "--approved-by", "bo")
     recovering = (
         f"RECOVERING (a runaway), {since}, approved by bo, the cooldown has 5 min 0 s to go"

@@ -30,6 +30,7 @@ from .options import everywhere, span
 from .page import clean
 from .talk import (
     COMPLETION_TIMEOUT_S,
+    NOT_CONFIRMED,
     NOT_REACHABLE,
     REFUSED,
     Failure,
@@ -129,6 +130,20 @@ def _glance() -> dict[str, Any] | None:
         settings().timeout = patience_s
 
 
+class _Unwritten(Failure):
+    """It is in force, and the next riskd may know nothing of it."""
+
+    on_stderr = True
+
+
+def _check_written(document: dict[str, Any]) -> None:
+    """After what stops trading: was it recorded, or is it in riskd's memory alone?"""
+    doubt = document["kill_switch"].get("doubt")
+    if doubt:
+        said = f"in force as long as this riskd runs, and not to be relied on after it: {doubt}"
+        raise _Unwritten(NOT_CONFIRMED, "not_confirmed", said)
+
+
 def _document(reply: SwitchIs | HaltsAre) -> dict[str, Any]:
     return {"changed": reply.changed, "kill_switch": reply.kill_switch, "halts": reply.halts}
 
@@ -157,6 +172,7 @@ def trigger(reason: str, scope: str, *, yes: bool) -> None:
     else:
         reply = _document(ask(command, HaltsAre, changes=True))
         emit(reply, show.placed(reply, scope))
+    _check_written(reply)
 
 
 @click.command()
@@ -218,6 +234,7 @@ def freeze(
     )
     reply = _document(ask(command, HaltsAre, changes=True))
     emit(reply, show.placed(reply, scope))
+    _check_written(reply)
 
 
 @click.command()

@@ -60,6 +60,7 @@ def make(switch: KillSwitch, history: History) -> Make:
             "switch": switch,
             "rules": lambda: Rules(cooldown_s=COOLDOWN_S),
             "unreconciled": tuple,
+            "uneasy": tuple,
             "loosen": history.loosen,
             "settle": settle,
             "shown": lambda: shown(history.halts.now, switch.now(), COOLDOWN_S),
@@ -133,6 +134,19 @@ async def test_accounts_that_do_not_agree_keep_it_from_trading_and_are_named(
     answer = await asked(recovery, CompleteRecovery())
     assert isinstance(answer, Refused)
     assert (answer.code, answer.problems) == ("not_reconciled", problems)
+    assert history.halts.now.state == "RECOVERING"
+
+
+async def test_a_trigger_that_is_not_calm_keeps_it_from_trading_and_is_named(
+    make: Make, switch: KillSwitch, history: History, autojump_clock: trio.testing.MockClock
+) -> None:
+    recovery = make(uneasy=lambda: ["trigger 'lag' is not calm"])
+    kill(switch)
+    await asked(recovery, Recover(approved_by="alice"))
+    await trio.sleep(COOLDOWN_S)
+    answer = await asked(recovery, CompleteRecovery())
+    assert isinstance(answer, Refused)
+    assert (answer.code, answer.problems) == ("still_tripped", ["trigger 'lag' is not calm"])
     assert history.halts.now.state == "RECOVERING"
 
 

@@ -10,6 +10,7 @@ from riskd.actors.actor import serve
 from riskd.actors.control import CommandRefused, CommandUnavailable, CommandUnconfirmed
 from riskd.actors.core.access import Caller, Peer, Role
 from riskd.actors.core.halts import shown
+from riskd.actors.core.kill_switch import HALTS_MAX
 from riskd.actors.kill_switch import KillSwitch
 from riskd.actors.mailbox import Mailbox
 from riskd.actors.messages import (
@@ -107,6 +108,17 @@ async def test_a_freeze_that_is_in_force_already_is_answered_with_what_is(
     await said(board, Freeze(scope="all", reason="n"))
     answer = await said(board, Freeze(scope="all", reason="again", for_s=5.0))
     assert (answer.changed, len(answer.halts), len(history.facts)) == ([], 1, 1)
+
+
+async def test_a_freeze_that_can_not_be_kept_apart_is_refused_and_everything_is_halted(
+    board: Switchboard, history: History
+) -> None:
+    for number in range(HALTS_MAX):
+        await said(board, Freeze(scope=f"symbol:S{number}", reason="n"))
+    for _ in range(2):
+        with pytest.raises(CommandRefused, match="1000 halts are in force"):
+            await said(board, Freeze(scope="symbol:another", reason="n"))
+        assert history.halts.now.state == "KILLED"
 
 
 async def test_a_freeze_with_two_ends_is_refused_and_halts_nothing(
