@@ -1,0 +1,1 @@
+"""The book: positions, orders and worth, folded from what happened. Start at `account`."""

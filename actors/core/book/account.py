@@ -1,0 +1,315 @@
+"""The book of one account: what happened to it, folded into positions, orders and worth.
+
+Every event has its place in canonical order: its time at the venue, and when it arrived. One
+without a time happened at the latest time seen before it. What comes late is put in its place, so
+that any order of arrival gives the same book. Nothing is counted twice: a fill is known by its
+symbol, its order and its id, whatever is repeated. A fill always wins over what is told of its
+order.
+
+What goes in has been looked over (`door`); here nothing is refused any more.
+"""
+
+from collections.abc import Callable
+from datetime import tzinfo
+from decimal import Decimal
+from typing import Any, get_args
+
+import attrs
+from msgspec import UNSET, UnsetType
+
+from ...messages.book import (
+    Account,
+    AnyEvent,
+    Bust,
+    Correct,
+    Event,
+    Fill,
+    Funding,
+    Fx,
+    Instrument,
+    Mark,
+    Order,
+    Session,
+    Snapshot,
+    Tick,
+    Transfer,
+)
+from .exposure import Exposures
+from .instruments import Contract
+from .numbers import ZERO, exact
+from .orders import OrderEvent, Working
+from .path import Execution, Key, Path
+from .sessions import Sessions
+from .times import EARLIEST, nanoseconds
+from .worth import Cash, Worth
+
+OrderId = str | None | UnsetType
+FillKey = tuple[str, str]
+"""A symbol, and the venue's id of an execution."""
+
+
+@attrs.define(eq=False)
+class Told:
+    """What the venue has told of a fill: it was taken back, or changed."""
+
+    order: OrderId
+    is_bust: bool
+    change: Correct | None = None
+
+
+class AccountBook:
+    """Everything that is known of one account."""
+
+    def __init__(self, zone: Callable[[str], tzinfo]) -> None:
+        self.contracts: dict[str, Contract] = {}
+        self.worth = Worth()
+        self.exposures = Exposures(self.worth)
+        self.sessions = Sessions(self.worth, zone)
+        self.orders: dict[str, Working] = {}
+        self.funding: dict[str, Decimal] = {}
+        self.fees: dict[str, dict[str, Decimal]] = {}
+        self.touched: dict[str, None] = {}
+        """Symbols in which anything happened, in order."""
+        self._fills: dict[FillKey, list[Execution]] = {}
+        self._told: dict[FillKey, list[Told]] = {}
+        self._adopted: dict[str, Key] = {}
+        self._conflicts: dict[str, None] = {}
+        self._rogues: dict[str, None] = {}
+        """Fills that say of themselves that they are of no order."""
+        self._unknown: dict[str, dict[str, None]] = {}
+        """Fills by the order that nobody knows."""
+        self._arrived = 0
+        self._latest = EARLIEST
+        self._acts: dict[type[Event], Callable[[Key, Any], None]] = {
+            Instrument: self._instrument,
+            Fill: self._fill,
+            Bust: self._bust,
+            Correct: self._correct,
+            Mark: self._mark,
+            Fx: self._fx,
+            Funding: self._funding,
+            Transfer: self._transfer,
+            Snapshot: self._snapshot,
+            Account: self._account,
+            Session: self._session,
+            Tick: self._tick,
+            **dict.fromkeys(get_args(OrderEvent), self._order),
+        }
+
+    def apply(self, event: AnyEvent) -> None:
+        """Take in what happened."""
+        with exact():
+            self._arrived += 1
+            at = self._latest if event.ts is None else nanoseconds(event.ts)
+            if at > self._latest:
+                self._latest = at
+            key = (at, self._arrived)
+            self.sessions.reach(key, is_timed=event.ts is not None)
+            self._acts[type(event)](key, event)
+
+    # --- fills
+
+    def _fill(self, key: Key, event: Fill) -> None:
+        path = self._path(event.symbol)
+        signed = event.qty if event.side == "buy" else -event.qty
+        order = event.order
+        known = self._find(event.symbol, event.id, order)
+        if known is not None:
+            if (signed, event.price) not in (known.told, (known.signed, known.price)):
+                self._conflicts[event.id] = None
+            return
+        fill = Execution(
+            key,
+            event.id,
+            event.symbol,
+            signed,
+            event.price,
+            event.fee,
+            event.fee_ccy or path.contract.settle,
+            order if isinstance(order, str) else None,
+            order is None,
+            (signed, event.price),
+        )
+        self._fills.setdefault((event.symbol, event.id), []).append(fill)
+        for told in self._told.get((event.symbol, event.id), ()):
+            if told.order is UNSET or told.order == _order_of(fill):
+                self._amend(fill, told)
+        adopted = self._adopted.get(event.symbol)
+        if adopted is not None and key[0] <= adopted[0]:
+            fill.is_gone = True
+        if not fill.is_gone:
+            self._put(path, fill)
+
+    def _put(self, path: Path, fill: Execution) -> None:
+        """A fill that counts."""
+        symbol = fill.symbol
+        before = path.last
+        self.worth.fill(path, fill)
+        self.sessions.booked(path, fill, before)
+        if fill.fee:
+            fees = self.fees.setdefault(symbol, {})
+            fees[fill.fee_ccy] = fees.get(fill.fee_ccy, ZERO) + fill.fee
+        if fill.is_rogue:
+            self._rogues[fill.id] = None
+        elif fill.order is not None:
+            self._execute(fill, fill.key, abs(fill.signed))
+        self.exposures.weigh(path)
+
+    def _take_out(self, path: Path, fill: Execution) -> None:
+        """As if it had never been."""
+        before = path.last
+        self.worth.fill(path, fill, -1)
+        self.sessions.booked(path, fill, before)
+        if fill.fee:
+            self.fees[fill.symbol][fill.fee_ccy] -= fill.fee
+        self._rogues.pop(fill.id, None)
+        if fill.order is not None:
+            self._execute(fill, fill.key, -abs(fill.signed))
+            unknown = self._unknown.get(fill.order)
+            if unknown is not None:
+                unknown.pop(fill.id, None)
+        self.exposures.weigh(path)
+
+    def _execute(self, fill: Execution, key: Key, qty: Decimal) -> None:
+        """Its order has so much less to go."""
+        assert fill.order is not None, "it is of an order"
+        order = self.orders.setdefault(fill.order, Working(fill.order))
+        with self.exposures.changing(order):
+            order.fill(key, qty)
+        if order.begun is None and qty > 0:
+            self._unknown.setdefault(fill.order, {})[fill.id] = None
+
+    def _find(self, symbol: str, fill_id: str, order: OrderId) -> Execution | None:
+        for fill in self._fills.get((symbol, fill_id), ()):
+            if _order_of(fill) == order:
+                return fill
+        return None
+
+    def _bust(self, _key: Key, event: Bust) -> None:
+        self._tell(event, Told(event.order, is_bust=True))
+
+    def _correct(self, _key: Key, event: Correct) -> None:
+        self._tell(event, Told(event.order, is_bust=False, change=event))
+
+    def _tell(self, event: Bust | Correct, told: Told) -> None:
+        self._path(event.symbol)
+        self._told.setdefault((event.symbol, event.id), []).append(told)
+        for fill in self._fills.get((event.symbol, event.id), ()):
+            if told.order is UNSET or told.order == _order_of(fill):
+                path = self.worth.paths[event.symbol]
+                was_gone = fill.is_gone
+                if not was_gone:
+                    self._take_out(path, fill)
+                self._amend(fill, told)
+                if not was_gone and not fill.is_gone:
+                    self._put(path, fill)
+
+    def _amend(self, fill: Execution, told: Told) -> None:
+        if told.is_bust:
+            fill.is_gone = True
+        change = told.change
+        if change is not None:
+            if change.qty is not None:
+                fill.signed = change.qty if fill.signed > 0 else -change.qty
+            fill.price = fill.price if change.price is None else change.price
+            fill.fee = fill.fee if change.fee is None else change.fee
+
+    # --- orders
+
+    def _order(self, key: Key, event: OrderEvent) -> None:
+        order = self.orders.setdefault(event.id, Working(event.id))
+        if isinstance(event, Order):
+            self._path(event.symbol)
+            self._unknown.pop(event.id, None)
+        with self.exposures.changing(order):
+            order.hear(key, event)
+
+    # --- the market, and money
+
+    def _instrument(self, _key: Key, event: Instrument) -> None:
+        """Known from here on. One that was known stays as it was: positions rest on it."""
+        self.contracts.setdefault(event.symbol, Contract.of(event))
+
+    def _path(self, symbol: str) -> Path:
+        self.touched[symbol] = None
+        path = self.worth.paths.get(symbol)
+        if path is None:
+            path = Path(self.contracts[symbol], self.worth.rate)
+            self.worth.paths[symbol] = path
+        return path
+
+    def _mark(self, key: Key, event: Mark) -> None:
+        path = self._path(event.symbol)
+        self.worth.mark(event.symbol, key, event.price)
+        self.exposures.weigh(path)
+
+    def _fx(self, key: Key, event: Fx) -> None:
+        was_late = self.worth.fx(event.ccy, key, event.rate)
+        if was_late:
+            self.sessions.again()
+        self.exposures.weigh_all(event.ccy)
+
+    def _funding(self, key: Key, event: Funding) -> None:
+        path = self._path(event.symbol)
+        self.funding[event.symbol] = self.funding.get(event.symbol, ZERO) + event.amount
+        self._pay(Cash(key, path.contract.settle, event.amount))
+
+    def _transfer(self, key: Key, event: Transfer) -> None:
+        self._pay(Cash(key, event.ccy, event.amount, is_transfer=True))
+
+    def _pay(self, cash: Cash) -> None:
+        self.worth.pay(cash)
+        self.sessions.paid(cash)
+
+    def _snapshot(self, key: Key, event: Snapshot) -> None:
+        """The venue's position. What filled up to then is in it; what it won before is not."""
+        path = self._path(event.symbol)
+        place = (nanoseconds(event.as_of), key[1])
+        adopted = self._adopted.get(event.symbol)
+        if adopted is not None and adopted[0] > place[0]:
+            return
+        self._adopted[event.symbol] = place
+        for fill in tuple(path.fills):
+            if fill.key[0] <= place[0]:
+                self._take_out(path, fill)
+                fill.is_gone = True
+        self.worth.adopt(path, place, event.qty, event.avg_price)
+        self.sessions.again()
+        self.exposures.weigh(path)
+
+    def _account(self, key: Key, event: Account) -> None:
+        """The account begins. A repetition changes nothing."""
+        if self.worth.reporting is None:
+            self.worth.begin(key, event.ccy, event.balance)
+            self.sessions.again()
+            self.exposures.weigh_all(None)
+
+    def _session(self, _key: Key, event: Session) -> None:
+        self.sessions.set(event)
+
+    def _tick(self, _key: Key, _event: Tick) -> None:
+        """The time alone was news."""
+
+    # --- what is odd
+
+    def flags(self) -> list[str]:
+        """Everything that somebody should look at, in words of a fixed form."""
+        worth = self.worth
+        found = [
+            f"no_mark:{symbol}"
+            for symbol, path in worth.paths.items()
+            if path.qty and worth.mark_now(symbol) is None
+        ]
+        found += [f"fill_conflict:{one}" for one in self._conflicts]
+        found += [f"overfill:{one}" for one, order in self.orders.items() if order.is_overfilled]
+        rogues = dict(self._rogues)
+        for fills in self._unknown.values():
+            rogues.update(fills)
+        found += [f"rogue_fill:{one}" for one in rogues]
+        return sorted(found)
+
+
+def _order_of(fill: Execution) -> OrderId:
+    if fill.is_rogue:
+        return None
+    return UNSET if fill.order is None else fill.order

@@ -1,0 +1,67 @@
+"""Exact numbers: how the book counts, what it takes in, and how it writes them down.
+
+All sums are made in one context of fifty digits, far more than any input has, so that what cancels
+on paper cancels here as well. What is shown is rounded once, at the end: to 28 digits, and to
+thirty places after the point, where only the rounding of a division can have left anything.
+"""
+
+import contextlib
+from collections.abc import Iterator
+from decimal import (
+    ROUND_HALF_EVEN,
+    Context,
+    Decimal,
+    DivisionByZero,
+    InvalidOperation,
+    Overflow,
+    getcontext,
+    setcontext,
+)
+
+CONTEXT = Context(
+    prec=50, rounding=ROUND_HALF_EVEN, traps=[InvalidOperation, DivisionByZero, Overflow]
+)
+SHOWN = Context(prec=28, rounding=ROUND_HALF_EVEN)
+SMALLEST = Decimal("1e-30")
+DIGITS_MAX = 30
+"""Of an input, before the point and after it: a number with more is a mistake or an attack."""
+
+ZERO = Decimal(0)
+ONE = Decimal(1)
+
+
+@contextlib.contextmanager
+def exact() -> Iterator[None]:
+    """Count in the book's context while the block lasts."""
+    before = getcontext()
+    setcontext(CONTEXT)
+    try:
+        yield
+    finally:
+        setcontext(before)
+
+
+def fault(number: Decimal) -> str | None:
+    """What keeps a number out of the book; None: nothing."""
+    if not number.is_finite():
+        return "is no finite number"
+    if number:
+        _, digits, exponent = number.as_tuple()
+        assert isinstance(exponent, int), "it is finite"
+        if -exponent > DIGITS_MAX or len(digits) + exponent > DIGITS_MAX:
+            return f"has more than {DIGITS_MAX} digits before the point or after it"
+    return None
+
+
+def shown(number: Decimal | None) -> str | None:
+    """As text, rounded, without an exponent and without zeros that say nothing."""
+    if number is None:
+        return None
+    rounded = SHOWN.plus(number)
+    exponent = rounded.as_tuple().exponent
+    if isinstance(exponent, int) and exponent < -DIGITS_MAX:
+        rounded = rounded.quantize(SMALLEST, ROUND_HALF_EVEN, CONTEXT)
+    if not rounded:
+        return "0"
+    text = f"{rounded:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text

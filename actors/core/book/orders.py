@@ -1,0 +1,109 @@
+"""Working orders: what remains of each.
+
+An order counts from the event that begins it until it is confirmed gone; asking for its end changes
+nothing. Of a pending change the larger quantity counts. What remains of it is that less what was
+filled, and never below nothing.
+
+Each order folds its own few events, in canonical order, whenever one comes. The sums are in
+`exposure`.
+"""
+
+from bisect import insort
+from decimal import Decimal
+
+import attrs
+
+from ...messages.book import (
+    Amend,
+    AmendReject,
+    AmendRequest,
+    Cancel,
+    CancelRequest,
+    Expire,
+    Order,
+    Reject,
+    Timeout,
+)
+from .numbers import ZERO
+from .path import Key
+
+OrderEvent = (
+    Order | CancelRequest | Timeout | Cancel | Reject | Expire | AmendRequest | Amend | AmendReject
+)
+
+
+@attrs.define(eq=False)
+class Working:
+    """One order: what was told of it, and what remains."""
+
+    id: str
+    told: list[tuple[Key, OrderEvent]] = attrs.field(factory=list)
+    fills: list[tuple[Key, Decimal]] = attrs.field(factory=list)
+    begun: Order | None = None
+    qty: Decimal = ZERO
+    """The larger one while a change is pending."""
+    filled: Decimal = ZERO
+    is_gone: bool = False
+
+    def hear(self, key: Key, event: OrderEvent) -> None:
+        insort(self.told, (key, event), key=_place)
+        self._fold()
+
+    def fill(self, key: Key, qty: Decimal) -> None:
+        """So much of it was executed; below nothing: was not, after all."""
+        self.fills.append((key, qty))
+        if self.begun is not None and self.begun.filled:
+            self._fold()
+        else:
+            self.filled += qty
+
+    @property
+    def remaining(self) -> Decimal:
+        if self.begun is None or self.is_gone:
+            return ZERO
+        return max(ZERO, self.qty - self.filled)
+
+    @property
+    def is_overfilled(self) -> bool:
+        return self.begun is not None and self.filled > self.qty
+
+    def _fold(self) -> None:
+        self.begun, self.is_gone = None, False
+        total, pending = ZERO, []
+        began: Key | None = None
+        for key, event in self.told:
+            match event:
+                case Order():
+                    if self.begun is None:
+                        self.begun, total, began = event, event.qty, key
+                case Cancel() | Reject() | Expire():
+                    self.is_gone = True
+                case AmendRequest(qty=qty):
+                    pending.append(qty)
+                case Amend(qty=qty):
+                    total = qty
+                    _settle(pending, qty)
+                case AmendReject(qty=refused):
+                    _settle(pending, refused)
+        self.qty = max([total, *pending])
+        self.filled = self._filled(began)
+
+    def _filled(self, began: Key | None) -> Decimal:
+        """All fills; those from before its beginning may be in what it began with."""
+        if began is None or self.begun is None or not self.begun.filled:
+            return sum((qty for _, qty in self.fills), ZERO)
+        before = sum((qty for key, qty in self.fills if key < began), ZERO)
+        after = sum((qty for key, qty in self.fills if key >= began), ZERO)
+        return max(before, self.begun.filled) + after
+
+
+def _place(told: tuple[Key, OrderEvent]) -> Key:
+    return told[0]
+
+
+def _settle(pending: list[Decimal], qty: Decimal | None) -> None:
+    """A pending change is decided: the one for this quantity, or else the oldest."""
+    if qty in pending:
+        del pending[: pending.index(qty) + 1]
+    elif pending:
+        del pending[0]

@@ -1,0 +1,139 @@
+"""Trading days and weeks: what was realised in the one under way, and what the account made in it.
+
+Both go by the time at the venue. A fill exactly at the reset belongs to the day that it begins; one
+that comes late restates its own day, and what came after it. The first day opens at the first event
+that has a time.
+"""
+
+from collections.abc import Callable
+from datetime import time, tzinfo
+from decimal import Decimal
+
+import attrs
+
+from ...messages.book import Session
+from .numbers import ZERO
+from .path import Execution, Key, Path, Step
+from .times import last_reset, next_reset, text
+from .worth import Cash, Worth
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+@attrs.define(eq=False)
+class Period:
+    """The day or the week under way. `net` is what was realised less fees and with funding, in the
+    reporting currency; `gaps` counts what is not in it for lack of a rate."""
+
+    begin: Key
+    net: Decimal = ZERO
+    gaps: int = 0
+
+
+class Sessions:
+    """Of one account. Before it is told by which clock, there are none."""
+
+    def __init__(self, worth: Worth, zone: Callable[[str], tzinfo]) -> None:
+        self._worth = worth
+        self.zone = zone
+        self._said: Session | None = None
+        self._first_ns: int | None = None
+        """The time of the first event that has one."""
+        self._latest_ns = 0
+        self._until_ns = 0
+        self.day: Period | None = None
+        self.week: Period | None = None
+
+    def set(self, said: Session) -> None:
+        """By which clock. What was before goes by it too."""
+        self._said = said
+        self._begin()
+
+    @property
+    def is_set(self) -> bool:
+        return self._said is not None
+
+    def reach(self, key: Key, *, is_timed: bool) -> None:
+        """Something happens at this place."""
+        if not is_timed:
+            return
+        at = key[0]
+        if self._first_ns is None:
+            self._first_ns = self._latest_ns = at
+            self._begin()
+        elif at < self._first_ns:
+            self._first_ns = at
+            self._begin()
+        elif at > self._latest_ns:
+            self._latest_ns = at
+            if at >= self._until_ns:
+                self._begin()
+
+    def _begin(self) -> None:
+        """The periods under way, and all that is in them."""
+        said, first = self._said, self._first_ns
+        if said is None or first is None:
+            return
+        zone, reset = self.zone(said.tz), time.fromisoformat(said.reset)
+        latest = self._latest_ns
+        day = last_reset(latest, zone, reset)
+        week = last_reset(latest, zone, reset, WEEKDAYS.index(said.week_start))
+        self._until_ns = next_reset(latest, zone, reset)
+        self.day, self.week = Period((max(day, first), -1)), Period((max(week, first), -1))
+        self.again()
+
+    # --- what was realised
+
+    def booked(self, path: Path, fill: Execution, before: Step) -> None:
+        """A fill came or went; `before` was the path's last step until then."""
+        for period in (self.day, self.week):
+            if period is None:
+                continue
+            if fill.key < period.begin:
+                self.again()
+                return
+            period.net += path.last.net - before.net
+            period.gaps += path.last.net_gaps - before.net_gaps
+
+    def paid(self, cash: Cash) -> None:
+        for period in (self.day, self.week):
+            if period is not None:
+                self._pay(period, cash)
+
+    def _pay(self, period: Period, cash: Cash) -> None:
+        if cash.is_transfer or cash.key < period.begin or cash.is_start:
+            return
+        rate = self._worth.rate(cash.ccy, cash.key)
+        if rate is None:
+            period.gaps += 1
+        else:
+            period.net += cash.amount * rate
+
+    def again(self) -> None:
+        """Add everything up anew."""
+        for period in (self.day, self.week):
+            if period is None:
+                continue
+            period.net, period.gaps = ZERO, 0
+            for path in self._worth.paths.values():
+                last, first = path.last, path.before(period.begin)
+                period.net += last.net - first.net
+                period.gaps += last.net_gaps - first.net_gaps
+            for cash in self._worth.cash:
+                self._pay(period, cash)
+
+    # --- what can be seen
+
+    def start(self, period: Period | None) -> str | None:
+        return None if period is None else text(period.begin[0])
+
+    def realised(self, period: Period | None) -> Decimal | None:
+        return None if period is None or period.gaps else period.net
+
+    def made(self, period: Period | None) -> Decimal | None:
+        """What the account is worth more than when the period opened, less transfers."""
+        worth = self._worth
+        if period is None or worth.unknown:
+            return None
+        opened = worth.series.opened(period.begin)
+        return None if opened is None else worth.total - opened
