@@ -9,6 +9,7 @@ order.
 What goes in has been looked over (`door`); here nothing is refused any more.
 """
 
+from bisect import insort
 from collections.abc import Callable
 from datetime import tzinfo
 from decimal import Decimal
@@ -52,6 +53,7 @@ FillKey = tuple[str, str]
 class Told:
     """What the venue has told of a fill: it was taken back, or changed."""
 
+    key: Key
     order: OrderId
     is_bust: bool
     change: Correct | None = None
@@ -115,7 +117,7 @@ class AccountBook:
         order = event.order
         known = self._find(event.symbol, event.id, order)
         if known is not None:
-            if (signed, event.price) not in (known.told, (known.signed, known.price)):
+            if (signed, event.price) not in (known.told[:2], (known.signed, known.price)):
                 self._conflicts[event.id] = None
             return
         fill = Execution(
@@ -128,15 +130,10 @@ class AccountBook:
             event.fee_ccy or path.contract.settle,
             order if isinstance(order, str) else None,
             order is None,
-            (signed, event.price),
+            (signed, event.price, event.fee),
         )
         self._fills.setdefault((event.symbol, event.id), []).append(fill)
-        for told in self._told.get((event.symbol, event.id), ()):
-            if told.order is UNSET or told.order == _order_of(fill):
-                self._amend(fill, told)
-        adopted = self._adopted.get(event.symbol)
-        if adopted is not None and key[0] <= adopted[0]:
-            fill.is_gone = True
+        self._restate(fill)
         if not fill.is_gone:
             self._put(path, fill)
 
@@ -185,24 +182,32 @@ class AccountBook:
                 return fill
         return None
 
-    def _bust(self, _key: Key, event: Bust) -> None:
-        self._tell(event, Told(event.order, is_bust=True))
+    def _bust(self, key: Key, event: Bust) -> None:
+        self._tell(event, Told(key, event.order, is_bust=True))
 
-    def _correct(self, _key: Key, event: Correct) -> None:
-        self._tell(event, Told(event.order, is_bust=False, change=event))
+    def _correct(self, key: Key, event: Correct) -> None:
+        self._tell(event, Told(key, event.order, is_bust=False, change=event))
 
     def _tell(self, event: Bust | Correct, told: Told) -> None:
         self._path(event.symbol)
-        self._told.setdefault((event.symbol, event.id), []).append(told)
+        insort(self._told.setdefault((event.symbol, event.id), []), told, key=_place)
         for fill in self._fills.get((event.symbol, event.id), ()):
             if told.order is UNSET or told.order == _order_of(fill):
                 path = self.worth.paths[event.symbol]
-                was_gone = fill.is_gone
-                if not was_gone:
+                if not fill.is_gone:
                     self._take_out(path, fill)
-                self._amend(fill, told)
-                if not was_gone and not fill.is_gone:
+                self._restate(fill)
+                if not fill.is_gone:
                     self._put(path, fill)
+
+    def _restate(self, fill: Execution) -> None:
+        """As it was first told, and then all that was told of it, in canonical order."""
+        fill.signed, fill.price, fill.fee = fill.told
+        adopted = self._adopted.get(fill.symbol)
+        fill.is_gone = adopted is not None and fill.key[0] <= adopted[0]
+        for told in self._told.get((fill.symbol, fill.id), ()):
+            if told.order is UNSET or told.order == _order_of(fill):
+                self._amend(fill, told)
 
     def _amend(self, fill: Execution, told: Told) -> None:
         if told.is_bust:
@@ -307,6 +312,10 @@ class AccountBook:
             rogues.update(fills)
         found += [f"rogue_fill:{one}" for one in rogues]
         return sorted(found)
+
+
+def _place(told: Told) -> Key:
+    return told.key
 
 
 def _order_of(fill: Execution) -> OrderId:

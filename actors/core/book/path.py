@@ -47,8 +47,9 @@ class Execution:
     """Whose quantity it fills."""
     is_rogue: bool = False
     """It says that it is of no order."""
-    told: tuple[Decimal, Decimal] = (ZERO, ZERO)
-    """Signed quantity and price as first told: a repetition is compared with these."""
+    told: tuple[Decimal, Decimal, Decimal] = (ZERO, ZERO, ZERO)
+    """Signed quantity, price and fee as first told: what a correction leaves out stays so, and a
+    repetition is compared with these."""
     is_gone: bool = False
     """Busted, or part of a position that was adopted."""
 
