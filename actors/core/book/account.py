@@ -69,7 +69,8 @@ class AccountBook:
         self.sessions = Sessions(self.worth, zone)
         self.orders: dict[str, Working] = {}
         self.funding: dict[str, Decimal] = {}
-        self.fees: dict[str, dict[str, Decimal]] = {}
+        self.fees: dict[str, dict[str, tuple[Decimal, int]]] = {}
+        """By symbol and currency: the sum, and of how many fills."""
         self.touched: dict[str, None] = {}
         """Symbols in which anything happened, in order."""
         self._fills: dict[FillKey, list[Execution]] = {}
@@ -139,13 +140,10 @@ class AccountBook:
 
     def _put(self, path: Path, fill: Execution) -> None:
         """A fill that counts."""
-        symbol = fill.symbol
         before = path.last
         self.worth.fill(path, fill)
         self.sessions.booked(path, fill, before)
-        if fill.fee:
-            fees = self.fees.setdefault(symbol, {})
-            fees[fill.fee_ccy] = fees.get(fill.fee_ccy, ZERO) + fill.fee
+        self._charge(fill, 1)
         if fill.is_rogue:
             self._rogues[fill.id] = None
         elif fill.order is not None:
@@ -157,8 +155,7 @@ class AccountBook:
         before = path.last
         self.worth.fill(path, fill, -1)
         self.sessions.booked(path, fill, before)
-        if fill.fee:
-            self.fees[fill.symbol][fill.fee_ccy] -= fill.fee
+        self._charge(fill, -1)
         self._rogues.pop(fill.id, None)
         if fill.order is not None:
             self._execute(fill, fill.key, -abs(fill.signed))
@@ -166,6 +163,14 @@ class AccountBook:
             if unknown is not None:
                 unknown.pop(fill.id, None)
         self.exposures.weigh(path)
+
+    def _charge(self, fill: Execution, sign: int) -> None:
+        """A currency is there as long as a fill is that was charged in it."""
+        if fill.fee:
+            fees = self.fees.setdefault(fill.symbol, {})
+            total, count = fees.pop(fill.fee_ccy, (ZERO, 0))
+            if count + sign:
+                fees[fill.fee_ccy] = (total + fill.fee * sign, count + sign)
 
     def _execute(self, fill: Execution, key: Key, qty: Decimal) -> None:
         """Its order has so much less to go."""

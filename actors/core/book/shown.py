@@ -38,7 +38,7 @@ def _position(of: AccountBook, path: Path) -> Document:
         "qty": shown(last.qty),
         "avg_price": shown(contract.average(last.qty, last.cost)),
         "realized_pnl": shown(realised),
-        "fees": {ccy: shown(fee) for ccy, fee in sorted(of.fees.get(symbol, {}).items())},
+        "fees": {ccy: shown(fee) for ccy, (fee, _) in sorted(of.fees.get(symbol, {}).items())},
         "funding": shown(funding),
         "net_realized_pnl": shown(net),
         "unrealized_pnl": shown(path.unrealised(of.worth.mark_now(symbol))),
