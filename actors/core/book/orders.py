@@ -82,9 +82,10 @@ class Working:
                     pending.append(qty)
                 case Amend(qty=qty):
                     total = qty
-                    _settle(pending, qty)
+                    del pending[: _asked(pending, qty) + 1]
                 case AmendReject(qty=refused):
-                    _settle(pending, refused)
+                    at = _asked(pending, refused)
+                    del pending[at : at + 1]
         self.qty = max([total, *pending])
         self.filled = self._filled(began)
 
@@ -101,9 +102,9 @@ def _place(told: tuple[Key, OrderEvent]) -> Key:
     return told[0]
 
 
-def _settle(pending: list[Decimal], qty: Decimal | None) -> None:
-    """A pending change is decided: the one for this quantity, or else the oldest."""
-    if qty in pending:
-        del pending[: pending.index(qty) + 1]
-    elif pending:
-        del pending[0]
+def _asked(pending: list[Decimal], qty: Decimal | None) -> int:
+    """Which pending change an answer is to: the one for this quantity, or else the oldest.
+
+    One that is confirmed ends those asked for before it; one that is refused ends itself alone.
+    """
+    return pending.index(qty) if qty in pending else 0
