@@ -95,6 +95,9 @@ class Worth:
             path.remove(fill)
         if self.reporting is None:
             return
+        if sign < 0 and self._was_first(path, fill):
+            self.again()
+            return
         after = [] if is_marked else list(self._blanks(path, key))
         moved = path.moved(fill) * sign
         spent = path.contract.spent(moved, fill.price)
@@ -240,6 +243,14 @@ class Worth:
         end = min(ends, default=None)
         if end is None or key < end:
             yield Stretch(key, end, ZERO, 1)
+
+    def _was_first(self, path: Path, fill: Execution) -> bool:
+        """Was a currency needed because of this fill, and had it no rate? Then where it is needed
+        without it is to be found anew."""
+        used = (path.contract.settle, path.charge(fill)[0])
+        return any(
+            self._needed.get(ccy) == fill.key and self.rate(ccy, fill.key) is None for ccy in used
+        )
 
     def _blanks(self, path: Path, key: Key) -> Iterator[tuple[Key, Key | None]]:
         """Where, from this place on, there is a position and no mark."""
