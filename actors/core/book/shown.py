@@ -64,7 +64,7 @@ def account(of: AccountBook) -> Document:
             "peak_equity": shown(top),
             "drawdown": shown(fall),
             "drawdown_pct": shown(percent),
-            "max_drawdown": shown(worth.series.fall),
+            "max_drawdown": None if top is None else shown(worth.series.fall),
             "gross_notional": shown(weight.gross),
             "net_notional": shown(weight.net),
             "worst_gross_notional": shown(weight.worst),
