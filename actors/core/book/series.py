@@ -65,8 +65,11 @@ class Series:
             self.forget(SAMPLES_MAX // 2)
 
     def insert(self, key: Key) -> None:
-        """A sample at its place, worth what the one before it was. What is new comes by `shift`."""
+        """A sample at its place, worth what the one before it was. What is new comes by `shift`.
+        One that is there already is taken as it is."""
         at = bisect_left(self.keys, key)
+        if self.keys[at : at + 1] == [key]:
+            return
         worth, unknown = (self.worth[at - 1], self.unknown[at - 1]) if at else self._base
         self.keys.insert(at, key)
         self.worth.insert(at, worth)
