@@ -77,9 +77,9 @@ class AccountBook:
         self._told: dict[FillKey, list[Told]] = {}
         self._adopted: dict[str, Key] = {}
         self._conflicts: dict[str, None] = {}
-        self._rogues: dict[str, None] = {}
+        self._rogues: dict[FillKey, None] = {}
         """Fills that say of themselves that they are of no order."""
-        self._unknown: dict[str, dict[str, None]] = {}
+        self._unknown: dict[str, dict[FillKey, None]] = {}
         """Fills by the order that nobody knows."""
         self._arrived = 0
         self._latest = EARLIEST
@@ -145,7 +145,7 @@ class AccountBook:
         self.sessions.booked(path, fill, before)
         self._charge(fill, 1)
         if fill.is_rogue:
-            self._rogues[fill.id] = None
+            self._rogues[fill.symbol, fill.id] = None
         elif fill.order is not None:
             self._execute(fill, fill.key, abs(fill.signed))
         self.exposures.weigh(path)
@@ -156,12 +156,13 @@ class AccountBook:
         self.worth.fill(path, fill, -1)
         self.sessions.booked(path, fill, before)
         self._charge(fill, -1)
-        self._rogues.pop(fill.id, None)
+        if fill.is_rogue:
+            self._rogues.pop((fill.symbol, fill.id), None)
         if fill.order is not None:
             self._execute(fill, fill.key, -abs(fill.signed))
             unknown = self._unknown.get(fill.order)
             if unknown is not None:
-                unknown.pop(fill.id, None)
+                unknown.pop((fill.symbol, fill.id), None)
         self.exposures.weigh(path)
 
     def _charge(self, fill: Execution, sign: int) -> None:
@@ -179,7 +180,7 @@ class AccountBook:
         with self.exposures.changing(order):
             order.fill(key, qty)
         if order.begun is None and qty > 0:
-            self._unknown.setdefault(fill.order, {})[fill.id] = None
+            self._unknown.setdefault(fill.order, {})[fill.symbol, fill.id] = None
 
     def _find(self, symbol: str, fill_id: str, order: OrderId) -> Execution | None:
         for fill in self._fills.get((symbol, fill_id), ()):
@@ -315,7 +316,7 @@ class AccountBook:
         rogues = dict(self._rogues)
         for fills in self._unknown.values():
             rogues.update(fills)
-        found += [f"rogue_fill:{one}" for one in rogues]
+        found += dict.fromkeys(f"rogue_fill:{fill_id}" for _, fill_id in rogues)
         return sorted(found)
 
 
