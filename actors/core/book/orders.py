@@ -68,14 +68,16 @@ class Working:
         return self.begun is not None and self.filled > self.qty
 
     def _fold(self) -> None:
+        """What is told of it comes after its beginning, whatever the clocks say of it."""
         self.begun, self.is_gone = None, False
         total, pending = ZERO, []
         began: Key | None = None
         for key, event in self.told:
+            if isinstance(event, Order):
+                self.begun, total, began = event, event.qty, key
+                break
+        for _, event in self.told:
             match event:
-                case Order():
-                    if self.begun is None:
-                        self.begun, total, began = event, event.qty, key
                 case Cancel() | Reject() | Expire():
                     self.is_gone = True
                 case AmendRequest(qty=qty):
