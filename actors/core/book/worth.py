@@ -265,7 +265,8 @@ class Worth:
                 yield begin, end
 
     def _is_last(self, path: Path, key: Key) -> bool:
-        return not path.keys or path.keys[-1] <= key
+        last = path.keys[-1] if path.keys else path.base_key
+        return last is None or last <= key
 
     def _hold(self, ccy: str, amount: Decimal) -> None:
         if amount:
