@@ -74,8 +74,8 @@ class Series:
         self.keys.insert(at, key)
         self.worth.insert(at, worth)
         self.unknown.insert(at, unknown)
-        self._peaks.insert(at, None)
-        self._falls.insert(at, ZERO)
+        self._peaks.insert(at, self._peaks[at - 1] if at else self._peak)
+        self._falls.insert(at, self._falls[at - 1] if at else self._fall)
 
     def shift(self, stretches: Iterable[Stretch]) -> None:
         """Take late news into account, and find the peak and the falls again behind it."""
