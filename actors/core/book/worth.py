@@ -140,6 +140,10 @@ class Worth:
         line = self.rates.setdefault(ccy, Line())
         old = line.now
         follower = line.put(key, rate)
+        if self.reporting is None:
+            for path in self.paths.values():
+                if path.keys and path.keys[-1] > key:
+                    path.again()
         if self.reporting is None or ccy == self.reporting:
             return False
         if follower is not None or (self.series.keys and key < self.series.keys[-1]):
