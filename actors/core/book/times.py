@@ -13,17 +13,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = ((10**11, NS), (10**14, 10**6), (10**17, 10**3))
 """A whole number below the first is in units of so many nanoseconds: seconds reach to the year
 5138 so, and what is larger is in milliseconds, microseconds or nanoseconds."""
-_LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+_FAR = timedelta(days=365_000)
+"""Nothing is told of what is longer ago than this, or longer ahead; any zone can show it."""
 
 
 def nanoseconds(said: str | int) -> int:
     """A time as an event says it. Raises ValueError."""
     if isinstance(said, int):
         size = next((unit for limit, unit in _UNITS if abs(said) < limit), 1)
-        moment = said * size
-        if abs(moment) >= _since(_LATEST):
+        if abs(said) * size >= _FAR.days * 86_400 * NS:
             raise ValueError("is too far from now to be a time")
-        return moment
+        return said * size
     fraction = _FRACTION.search(said)
     text = said if fraction is None else said[: fraction.start()] + said[fraction.end() :]
     try:
@@ -32,7 +32,7 @@ def nanoseconds(said: str | int) -> int:
         raise ValueError("is no time; write ISO 8601, as 2024-05-17T12:00:00Z") from None
     if found.tzinfo is None:
         found = found.replace(tzinfo=UTC)
-    if not _EPOCH - _DAY * 365_000 < found.astimezone(UTC) < _LATEST:
+    if abs(found - _EPOCH) >= _FAR:
         raise ValueError("is too far from now to be a time")
     digits = "" if fraction is None else fraction[1]
     return _since(found) + int(digits.ljust(9, "0"))
