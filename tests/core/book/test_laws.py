@@ -1,0 +1,249 @@
+"""What holds whatever happens: the book against an oracle, in any order, told once or often."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
+from riskd.actors.core.book.numbers import exact
+
+Event = dict[str, Any]
+NewLog = Callable[..., Any]  # the class of this fixture lives in conftest.py
+Oracle = Callable[[list[Event]], Any]
+Disagree = Callable[[Any, Any], list[str]]
+
+HOUR = 3600 * 10**9
+DST = int(datetime(2024, 3, 8, 12, tzinfo=UTC).timestamp()) * 10**9
+"""Two days before the clocks of New York go forward; Berlin's go in the hours drawn as well."""
+
+INSTRUMENTS: list[Event] = [
+    {"type": "instrument", "symbol": "L", "kind": "linear", "multiplier": "2", "quote": "USD",
+     "settle": "USD"},
+    {"type": "instrument", "symbol": "E", "kind": "linear", "quote": "EUR", "settle": "EUR"},
+    {"type": "instrument", "symbol": "I", "kind": "inverse", "multiplier": "100", "quote": "USD",
+     "settle": "BTC", "base": "BTC"},
+    {"type": "instrument", "symbol": "S", "kind": "spot", "quote": "USD", "settle": "USD",
+     "base": "ETH"},
+]  # fmt: skip
+SYMBOLS = [each["symbol"] for each in INSTRUMENTS]
+
+symbols = st.sampled_from(SYMBOLS)
+sides = st.sampled_from(["buy", "sell"])
+quantities = st.sampled_from(["1", "2", "3", "0.5", "7"])
+prices = st.sampled_from(["1", "3", "10", "12.5", "30"])
+amounts = st.sampled_from(["-5", "-0.25", "1", "8"])
+fees = st.sampled_from(["0", "0", "0.01", "-0.02", "0.5"])
+currencies = st.sampled_from(["USD", "EUR", "BTC", "ETH", "BNB"])
+orders = st.sampled_from(["a", "b", "c", "d"])
+fill_ids = st.sampled_from([f"f{n}" for n in range(12)])
+
+
+def record(kind: str, **fields: Any) -> st.SearchStrategy[Event]:
+    """Fields that are drawn as None are left out."""
+    return st.fixed_dictionaries({"type": st.just(kind), **fields}).map(
+        lambda each: {name: value for name, value in each.items() if value is not None}
+    )
+
+
+def maybe(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.none() | values
+
+
+def of_order(fill: Event) -> Event:
+    """Whose fill it is: one of four orders', nobody's, or it says nothing."""
+    whose = fill.pop("whose")
+    return fill if whose == "unsaid" else {**fill, "order": None if whose == "none" else whose}
+
+
+whose = st.sampled_from(["unsaid", "unsaid", "none", "a", "b", "c"])
+fills = record(
+    "fill", id=fill_ids, symbol=symbols, side=sides, qty=quantities, price=prices, fee=fees,
+    fee_ccy=maybe(currencies), whose=whose,
+).map(of_order)  # fmt: skip
+prices_and_cash = st.one_of(
+    record("mark", symbol=symbols, price=prices),
+    record("fx", ccy=currencies, rate=prices),
+    record("mark", symbol=symbols, price=prices),
+    record("funding", symbol=symbols, amount=amounts),
+    record("transfer", ccy=currencies, amount=amounts),
+)
+working = st.one_of(
+    record("order", id=orders, symbol=symbols, side=sides, qty=quantities,
+           reduce_only=maybe(st.just(value=True)), filled=maybe(st.sampled_from(["0.5", "2"]))),
+    record("amend_request", id=orders, qty=quantities),
+    record("amend", id=orders, qty=quantities),
+    record("amend_reject", id=orders, qty=quantities),
+    st.builds(lambda kind, order: {"type": kind, "id": order},
+              st.sampled_from(["cancel_request", "timeout", "cancel", "reject", "expire"]), orders),
+)  # fmt: skip
+said_later = st.one_of(
+    record("bust", id=fill_ids, symbol=symbols, whose=whose).map(of_order),
+    record("correct", id=fill_ids, symbol=symbols, qty=maybe(quantities), price=maybe(prices),
+           fee=maybe(fees), whose=whose).map(of_order),
+    st.builds(
+        lambda symbol, qty, price, hour: {
+            "type": "snapshot", "symbol": symbol, "qty": qty, "avg_price": price,
+            "as_of": DST + hour * HOUR + HOUR // 2,
+        },
+        symbols, st.sampled_from(["0", "2", "-3"]), prices, st.integers(0, 30),
+    ),
+)  # fmt: skip
+happenings = st.one_of(fills, fills, fills, prices_and_cash, prices_and_cash, working, said_later)
+accounts = record("account", ccy=st.sampled_from(["USD", "EUR"]), balance=amounts)
+clocks = record(
+    "session",
+    tz=st.sampled_from(["America/New_York", "Europe/Berlin", "Asia/Kolkata"]),
+    reset=st.sampled_from(["00:00", "02:30", "17:00"]),
+    week_start=st.sampled_from(["sunday", "monday", "thursday"]),
+)
+ONCE = {"funding", "transfer"}
+"""These have no id: told twice, they happened twice."""
+
+
+@st.composite
+def logs(draw: st.DrawFn, *, distinct: bool, most: int = 30) -> list[Event]:
+    """Instruments, and then anything, as it arrives. A fill's id is drawn from few, so that some
+    are repeated; what a fill says then is what it said before, for a property of its own tells of
+    conflicts."""
+    events = draw(st.lists(happenings, max_size=most))
+    events += draw(st.lists(fills, max_size=8))
+    events += draw(st.lists(accounts, min_size=0, max_size=1))
+    events += draw(st.lists(clocks, min_size=0, max_size=1))
+    events = draw(st.permutations(events))
+    hours = draw(
+        st.lists(
+            st.integers(0, 40 * 24) if draw(st.booleans()) else st.integers(0, 60),
+            min_size=len(events), max_size=len(events), unique=distinct,
+        )
+    )  # fmt: skip
+    told: dict[Any, Event] = {}
+    timed = []
+    for event, hour in zip(events, hours, strict=True):
+        at = {**event, "ts": DST + hour * HOUR}
+        if event["type"] == "fill":
+            at = told.setdefault((event["symbol"], event.get("order", ""), event["id"]), at)
+        if not distinct and draw(st.integers(0, 5)) == 0:
+            at = {name: value for name, value in at.items() if name != "ts"}
+        timed.append(at)
+    return [*INSTRUMENTS, *timed]
+
+
+unhurried = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@unhurried
+@given(logs(distinct=False))
+def test_the_book_agrees_with_an_oracle(
+    new_log: NewLog, oracle: Oracle, disagree: Disagree, events: list[Event]
+) -> None:
+    assert disagree(new_log(*events).document, oracle(events)) == []
+
+
+@unhurried
+@given(logs(distinct=True), st.data())
+def test_any_order_of_delivery_and_any_repetition_give_the_same_book(
+    new_log: NewLog, events: list[Event], data: st.DataObject
+) -> None:
+    told = events[len(INSTRUMENTS) :]
+    again = [event for event in told if event["type"] not in ONCE]
+    more = data.draw(st.lists(st.sampled_from(again), max_size=8)) if again else []
+    delivered = data.draw(st.permutations(told + more))
+    ordered = sorted(told, key=lambda event: event["ts"])
+    assert new_log(*INSTRUMENTS, *delivered).document == new_log(*INSTRUMENTS, *ordered).document
+
+
+@settings(unhurried, max_examples=60)
+@given(logs(distinct=True, most=16))
+def test_after_each_event_the_book_is_what_the_log_gives(
+    new_log: NewLog, events: list[Event]
+) -> None:
+    grown, told = new_log(*INSTRUMENTS), list[Event]()
+    for event in events[len(INSTRUMENTS) :]:
+        told.append(event)
+        grown.tell_all([event])
+        ordered = sorted(told, key=lambda each: each["ts"])
+        assert grown.document == new_log(*INSTRUMENTS, *ordered).document
+
+
+@unhurried
+@given(logs(distinct=False))
+def test_folding_all_of_it_again_changes_nothing(new_log: NewLog, events: list[Event]) -> None:
+    log = new_log(*events)
+    document = log.document
+    if log.book.worth.reporting is not None:
+        with exact():
+            log.book.worth.again()
+            log.book.sessions.again()
+        assert log.document == document
+
+
+trades = st.lists(st.tuples(sides, quantities, prices), min_size=1, max_size=12)
+
+
+def total(log: Any, symbol: str) -> Fraction:
+    """Realised and unrealised together."""
+    position = log.position(symbol)
+    return Fraction(position["realized_pnl"]) + Fraction(position["unrealized_pnl"])
+
+
+@given(trades, prices, st.sampled_from(["L", "E", "S"]))
+def test_linear_gains_are_what_was_paid_and_what_it_is_worth(
+    new_log: NewLog, fills: list[tuple[str, str, str]], mark: str, symbol: str
+) -> None:
+    log = new_log(*INSTRUMENTS)
+    paid = held = Fraction(0)
+    for at, (side, qty, price) in enumerate(fills):
+        log.tell("fill", id=str(at), symbol=symbol, side=side, qty=qty, price=price)
+        signed = Fraction(qty) if side == "buy" else -Fraction(qty)
+        paid, held = paid - signed * Fraction(price), held + signed
+    log.mark(mark, symbol)
+    expected = (2 if symbol == "L" else 1) * (paid + held * Fraction(mark))
+    assert abs(total(log, symbol) - expected) < Fraction(1, 10**20)
+
+
+@given(trades, prices)
+def test_inverse_gains_are_what_was_paid_and_what_it_is_worth(
+    new_log: NewLog, fills: list[tuple[str, str, str]], mark: str
+) -> None:
+    log = new_log(*INSTRUMENTS)
+    paid = held = Fraction(0)
+    for at, (side, qty, price) in enumerate(fills):
+        log.tell("fill", id=str(at), symbol="I", side=side, qty=qty, price=price)
+        signed = Fraction(qty) if side == "buy" else -Fraction(qty)
+        paid, held = paid + signed / Fraction(price), held + signed
+    log.mark(mark, "I")
+    assert abs(total(log, "I") - 100 * (paid - held / Fraction(mark))) < Fraction(1, 10**20)
+
+
+@given(logs(distinct=False))
+def test_nothing_is_owned_without_an_average_and_nothing_else_has_one(
+    new_log: NewLog, events: list[Event]
+) -> None:
+    for position in new_log(*events).positions.values():
+        assert (position["qty"] == "0") == (position["avg_price"] is None)
+        assert Decimal(position["worst_short"]) <= Decimal(position["qty"])
+        assert Decimal(position["qty"]) <= Decimal(position["worst_long"])
+
+
+@unhurried
+@given(logs(distinct=False), symbols, sides, quantities, st.booleans())
+def test_an_order_is_judged_as_the_book_has_it_once_it_is_added(
+    new_log: NewLog, events: list[Event], symbol: str, side: str, qty: str, reduce_only: bool
+) -> None:
+    log = new_log(*events)
+    path = log.book.worth.paths.get(symbol)
+    assume(path is not None)
+    before = log.document
+    judged = log.book.exposures.judge(path, side, Decimal(qty), reduce_only=reduce_only)
+    assert log.document == before, "to ask changes nothing"
+    log.order("new", side, qty, symbol, reduce_only=reduce_only)
+    position = log.position(symbol)
+    assert str(judged.worst_long.normalize()) == str(Decimal(position["worst_long"]).normalize())
+    assert str(judged.worst_short.normalize()) == str(Decimal(position["worst_short"]).normalize())
+    if "account" in before:
+        shown = log.worth["worst_gross_notional"]
+        assert (judged.worst_gross is None) == (shown is None)
+        assert shown is None or abs(Decimal(shown) - judged.worst_gross) < Decimal("1e-15")
