@@ -90,6 +90,14 @@ def test_the_latest_time_is_that_of_any_event(log: Log) -> None:
     assert log.position()["realized_pnl"] == "-20"
 
 
+def test_a_late_event_does_not_put_the_latest_time_back(log: Log) -> None:
+    log.linear().buy("1", "1", "100", ts=10).mark("1", ts=3).sell("2", "1", "130")
+    # Sold after it was bought, and not at 3, short.
+    assert log.position()["realized_pnl"] == "30"
+    log.buy("late", "1", "200", ts=5)
+    assert log.position()["realized_pnl"] == "-20"
+
+
 def test_at_one_time_they_count_as_they_arrived(log: Log) -> None:
     log.linear().buy("1", "1", "100", ts=1).sell("2", "2", "120", ts=1).buy("3", "1", "90", ts=1)
     # 20 by the first pair, 30 by the second.

@@ -178,6 +178,13 @@ def test_a_fee_in_another_currency_counts_at_the_rate_of_its_time(log: Log) -> N
     assert log.position()["fees"] == {"BNB": "0.02"}
 
 
+def test_it_still_does_when_a_late_fill_has_the_walk_made_again(log: Log) -> None:
+    log.linear().account(ts=0).tell("fx", ccy="BNB", rate="600", ts=1)
+    log.buy("1", "1", "100", fee="0.01", fee_ccy="BNB", ts=3)
+    log.tell("fx", ccy="BNB", rate="700", ts=4).buy("late", "1", "100", ts=2)
+    assert log.position()["net_realized_pnl"] == "-6"
+
+
 def test_such_a_fee_is_told_in_the_settle_currency_and_not_in_the_reporting_one(log: Log) -> None:
     log.linear().account(ccy="EUR")
     log.tell("fx", ccy="USD", rate="0.9").tell("fx", ccy="BNB", rate="540")
