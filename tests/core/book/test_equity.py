@@ -198,6 +198,13 @@ def test_a_late_mark_before_a_position_was_adopted_is_not_its_gain(log: Log) -> 
     assert falls(log) == ("1000", "1000", "0", "0")
 
 
+def test_such_a_mark_does_not_make_another_unknown_known(log: Log) -> None:
+    log.account("1000", ts=0).linear("A").linear("B").buy("1", "1", "100", "B", ts=1)
+    log.tell("snapshot", symbol="A", qty="10", avg_price="100", as_of=4, ts=6)
+    log.mark("500", "A", ts=2)
+    assert falls(log) == (None, "1000", None, "0")
+
+
 def test_what_is_unknown_makes_no_peak_and_no_fall(log: Log) -> None:
     log.account("1000").linear("A").linear("B").mark("1", "A").buy("1", "10", "1", "A")
     log.buy("2", "1", "100", "B").mark("500", "A").mark("1", "A").mark("100", "B")

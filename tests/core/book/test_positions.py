@@ -207,6 +207,12 @@ def test_a_rate_of_before_that_comes_late_makes_it_known(log: Log) -> None:
     assert log.position()["net_realized_pnl"] == "-6"
 
 
+def test_a_late_rate_makes_it_known_without_an_account_too(log: Log) -> None:
+    log.linear().buy("1", "1", "100", fee="0.01", fee_ccy="BNB", ts=10)
+    log.tell("fx", ccy="USD", rate="1", ts=4).tell("fx", ccy="BNB", rate="600", ts=5)
+    assert log.position()["net_realized_pnl"] == "-6"
+
+
 # --- spot, and a fee in the thing itself
 
 

@@ -37,6 +37,22 @@ def test_a_time_is_told_in_many_ways(said: str | int, after_noon: int) -> None:
     assert nanoseconds(said) == NOON + after_noon
 
 
+@pytest.mark.parametrize(
+    ("said", "unit"),
+    [
+        (31 * 10**9, 10**9),
+        (10**11, 10**6),
+        (31 * 10**12, 10**6),
+        (10**14, 10**3),
+        (31 * 10**15, 10**3),
+        (10**17, 1),
+    ],
+)
+def test_a_whole_number_is_in_the_unit_that_its_size_tells(said: int, unit: int) -> None:
+    assert nanoseconds(said) == said * unit
+    assert nanoseconds(-said) == -said * unit
+
+
 def test_a_time_may_be_before_1970() -> None:
     assert nanoseconds("1969-12-31T23:59:59.5Z") == -500_000_000
     assert nanoseconds(-1) == -(10**9)
