@@ -24,9 +24,10 @@ Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "satur
 
 class Event(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True,
-    tag_field="type",
+    tag_field="type", gc=False,
 ):  # fmt: skip
-    """Something that happened in the market or to the account."""
+    """Something that happened in the market or to the account. It holds nothing that could hold it
+    in turn: the garbage collector need not look."""
 
     ts: Time | None = None
 
