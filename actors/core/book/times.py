@@ -15,15 +15,20 @@ _UNITS = ((10**11, NS), (10**14, 10**6), (10**17, 10**3))
 5138 so, and what is larger is in milliseconds, microseconds or nanoseconds."""
 _FAR = timedelta(days=365_000)
 """Nothing is told of what is longer ago than this, or longer ahead; any zone can show it."""
+_FAR_NS = _FAR.days * 86_400 * NS
 
 
 def nanoseconds(said: str | int) -> int:
     """A time as an event says it. Raises ValueError."""
     if isinstance(said, int):
-        size = next((unit for limit, unit in _UNITS if abs(said) < limit), 1)
-        if abs(said) * size >= _FAR.days * 86_400 * NS:
+        moment = said
+        for limit, unit in _UNITS:
+            if -limit < said < limit:
+                moment = said * unit
+                break
+        if not -_FAR_NS < moment < _FAR_NS:
             raise ValueError("is too far from now to be a time")
-        return said * size
+        return moment
     fraction = _FRACTION.search(said)
     text = said if fraction is None else said[: fraction.start()] + said[fraction.end() :]
     try:
