@@ -27,9 +27,9 @@ from ...messages.book import (
 from .numbers import ZERO
 from .path import Key
 
-OrderEvent = (
-    Order | CancelRequest | Timeout | Cancel | Reject | Expire | AmendRequest | Amend | AmendReject
-)
+Change = Order | AmendRequest | Amend | AmendReject
+"""What has to be remembered. That an order is gone is one bit, whenever it was told."""
+OrderEvent = Change | CancelRequest | Timeout | Cancel | Reject | Expire
 
 
 @attrs.define(eq=False)
@@ -37,7 +37,7 @@ class Working:
     """One order: what was told of it, and what remains."""
 
     id: str
-    told: list[tuple[Key, OrderEvent]] = attrs.field(factory=list)
+    told: list[tuple[Key, Change]] = attrs.field(factory=list)
     fills: list[tuple[Key, Decimal]] = attrs.field(factory=list)
     begun: Order | None = None
     qty: Decimal = ZERO
@@ -46,8 +46,14 @@ class Working:
     is_gone: bool = False
 
     def hear(self, key: Key, event: OrderEvent) -> None:
-        insort(self.told, (key, event), key=_place)
-        self._fold()
+        match event:
+            case CancelRequest() | Timeout():
+                """It counts as before."""
+            case Cancel() | Reject() | Expire():
+                self.is_gone = True
+            case _:
+                insort(self.told, (key, event), key=_place)
+                self._fold()
 
     def fill(self, key: Key, qty: Decimal) -> None:
         """So much of it was executed; below nothing: was not, after all."""
@@ -69,7 +75,7 @@ class Working:
 
     def _fold(self) -> None:
         """What is told of it comes after its beginning, whatever the clocks say of it."""
-        self.begun, self.is_gone = None, False
+        self.begun = None
         total, pending = ZERO, []
         began: Key | None = None
         for key, event in self.told:
@@ -78,8 +84,6 @@ class Working:
                 break
         for _, event in self.told:
             match event:
-                case Cancel() | Reject() | Expire():
-                    self.is_gone = True
                 case AmendRequest(qty=qty):
                     pending.append(qty)
                 case Amend(qty=qty):
@@ -100,7 +104,7 @@ class Working:
         return max(before, self.begun.filled) + after
 
 
-def _place(told: tuple[Key, OrderEvent]) -> Key:
+def _place(told: tuple[Key, Change]) -> Key:
     return told[0]
 
 
