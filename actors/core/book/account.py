@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import Any, get_args
 
 import attrs
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 
 from ...messages.book import (
     Account,
@@ -35,16 +35,16 @@ from ...messages.book import (
     Tick,
     Transfer,
 )
+from . import past
 from .exposure import Exposures
 from .instruments import Contract
 from .numbers import ZERO, exact
 from .orders import OrderEvent, Working
-from .path import Execution, Key, Path
+from .path import Execution, Key, OrderId, Path
 from .sessions import Sessions
 from .times import EARLIEST, nanoseconds
 from .worth import Cash, Worth
 
-OrderId = str | None | UnsetType
 FillKey = tuple[str, str]
 """A symbol, and the venue's id of an execution."""
 
@@ -62,7 +62,9 @@ class Told:
 class AccountBook:
     """Everything that is known of one account."""
 
-    def __init__(self, zone: Callable[[str], tzinfo]) -> None:
+    def __init__(
+        self, zone: Callable[[str], tzinfo], *, prices_kept: int = past.PRICES_KEPT
+    ) -> None:
         self.contracts: dict[str, Contract] = {}
         self.worth = Worth()
         self.exposures = Exposures(self.worth)
@@ -71,9 +73,6 @@ class AccountBook:
         self.funding: dict[str, Decimal] = {}
         self.fees: dict[str, dict[str, tuple[Decimal, int]]] = {}
         """By symbol and currency: the sum, and of how many fills."""
-        self.touched: dict[str, None] = {}
-        """Symbols in which anything happened, in order."""
-        self._fills: dict[FillKey, list[Execution]] = {}
         self._told: dict[FillKey, list[Told]] = {}
         self._adopted: dict[str, Key] = {}
         self._conflicts: dict[str, None] = {}
@@ -81,6 +80,9 @@ class AccountBook:
         """Fills that say of themselves that they are of no order."""
         self._unknown: dict[str, dict[FillKey, None]] = {}
         """Fills by the order that nobody knows."""
+        self._prices_kept = prices_kept
+        self._prices_max = 2 * prices_kept
+        """At so many the older are let go."""
         self._arrived = 0
         self._latest = EARLIEST
         self._acts: dict[type[Event], Callable[[Key, Any], None]] = {
@@ -103,11 +105,13 @@ class AccountBook:
         """Take in what happened."""
         with exact():
             self._arrived += 1
-            at = self._latest if event.ts is None else nanoseconds(event.ts)
-            if at > self._latest:
-                self._latest = at
+            at = self._latest
+            if event.ts is not None:
+                at = nanoseconds(event.ts)
+                self.sessions.reach(at)
+                if at > self._latest:
+                    self._latest = at
             key = (at, self._arrived)
-            self.sessions.reach(key, is_timed=event.ts is not None)
             self._acts[type(event)](key, event)
 
     # --- fills
@@ -116,9 +120,10 @@ class AccountBook:
         path = self._path(event.symbol)
         signed = event.qty if event.side == "buy" else -event.qty
         order = event.order
-        known = self._find(event.symbol, event.id, order)
+        known = path.find(event.id, order)
         if known is not None:
-            if (signed, event.price) not in (known.told[:2], (known.signed, known.price)):
+            first = known.told or (known.signed, known.price)
+            if (signed, event.price) not in ((known.signed, known.price), first[:2]):
                 self._conflicts[event.id] = None
             return
         fill = Execution(
@@ -131,10 +136,10 @@ class AccountBook:
             event.fee_ccy or path.contract.settle,
             order if isinstance(order, str) else None,
             order is None,
-            (signed, event.price, event.fee),
         )
-        self._fills.setdefault((event.symbol, event.id), []).append(fill)
-        self._restate(fill)
+        path.know(fill)
+        if self._told or self._adopted:
+            self._restate(fill)
         if not fill.is_gone:
             self._put(path, fill)
 
@@ -168,25 +173,29 @@ class AccountBook:
     def _charge(self, fill: Execution, sign: int) -> None:
         """A currency is there as long as a fill is that was charged in it."""
         if fill.fee:
-            fees = self.fees.setdefault(fill.symbol, {})
-            total, count = fees.pop(fill.fee_ccy, (ZERO, 0))
+            fees = self.fees.get(fill.symbol)
+            if fees is None:
+                fees = self.fees[fill.symbol] = {}
+            total, count = fees.get(fill.fee_ccy, (ZERO, 0))
             if count + sign:
                 fees[fill.fee_ccy] = (total + fill.fee * sign, count + sign)
+            else:
+                del fees[fill.fee_ccy]
 
     def _execute(self, fill: Execution, key: Key, qty: Decimal) -> None:
         """Its order has so much less to go."""
         assert fill.order is not None, "it is of an order"
-        order = self.orders.setdefault(fill.order, Working(fill.order))
-        with self.exposures.changing(order):
-            order.fill(key, qty)
-        if order.begun is None and qty > 0:
-            self._unknown.setdefault(fill.order, {})[fill.symbol, fill.id] = None
-
-    def _find(self, symbol: str, fill_id: str, order: OrderId) -> Execution | None:
-        for fill in self._fills.get((symbol, fill_id), ()):
-            if _order_of(fill) == order:
-                return fill
-        return None
+        order = self.orders.get(fill.order)
+        if order is None:
+            order = self.orders[fill.order] = Working(fill.order)
+        self.exposures.leave(order)
+        order.fill(key, qty)
+        self.exposures.enter(order)
+        if order.begun is None:
+            if qty > 0:
+                self._unknown.setdefault(fill.order, {})[fill.symbol, fill.id] = None
+        elif order.begun.symbol != fill.symbol:
+            self.exposures.weigh(self.worth.paths[order.begun.symbol])
 
     def _bust(self, key: Key, event: Bust) -> None:
         self._tell(event, Told(key, event.order, is_bust=True))
@@ -195,11 +204,10 @@ class AccountBook:
         self._tell(event, Told(key, event.order, is_bust=False, change=event))
 
     def _tell(self, event: Bust | Correct, told: Told) -> None:
-        self._path(event.symbol)
+        path = self._path(event.symbol)
         insort(self._told.setdefault((event.symbol, event.id), []), told, key=_place)
-        for fill in self._fills.get((event.symbol, event.id), ()):
-            if told.order is UNSET or told.order == _order_of(fill):
-                path = self.worth.paths[event.symbol]
+        for fill in path.all_of(event.id):
+            if told.order is UNSET or told.order == fill.told_order:
                 if not fill.is_gone:
                     self._take_out(path, fill)
                 self._restate(fill)
@@ -208,11 +216,16 @@ class AccountBook:
 
     def _restate(self, fill: Execution) -> None:
         """As it was first told, and then all that was told of it, in canonical order."""
-        fill.signed, fill.price, fill.fee = fill.told
         adopted = self._adopted.get(fill.symbol)
         fill.is_gone = adopted is not None and fill.key[0] <= adopted[0]
-        for told in self._told.get((fill.symbol, fill.id), ()):
-            if told.order is UNSET or told.order == _order_of(fill):
+        news = self._told.get((fill.symbol, fill.id))
+        if news is None:
+            return
+        if fill.told is None:
+            fill.told = (fill.signed, fill.price, fill.fee)
+        fill.signed, fill.price, fill.fee = fill.told
+        for told in news:
+            if told.order is UNSET or told.order == fill.told_order:
                 self._amend(fill, told)
 
     def _amend(self, fill: Execution, told: Told) -> None:
@@ -228,12 +241,19 @@ class AccountBook:
     # --- orders
 
     def _order(self, key: Key, event: OrderEvent) -> None:
-        order = self.orders.setdefault(event.id, Working(event.id))
+        order = self.orders.get(event.id)
+        if order is None:
+            order = self.orders[event.id] = Working(event.id)
         if isinstance(event, Order):
             self._path(event.symbol)
             self._unknown.pop(event.id, None)
-        with self.exposures.changing(order):
-            order.hear(key, event)
+        was = order.begun
+        self.exposures.leave(order)
+        order.hear(key, event)
+        self.exposures.enter(order)
+        for begun in (was, order.begun):
+            if begun is not None:
+                self.exposures.weigh(self.worth.paths[begun.symbol])
 
     # --- the market, and money
 
@@ -242,7 +262,6 @@ class AccountBook:
         self.contracts.setdefault(event.symbol, Contract.of(event))
 
     def _path(self, symbol: str) -> Path:
-        self.touched[symbol] = None
         path = self.worth.paths.get(symbol)
         if path is None:
             path = Path(self.contracts[symbol], self.worth.rate)
@@ -252,13 +271,23 @@ class AccountBook:
     def _mark(self, key: Key, event: Mark) -> None:
         path = self._path(event.symbol)
         self.worth.mark(event.symbol, key, event.price)
-        self.exposures.weigh(path)
+        self.exposures.reprice(path)
+        self._thin()
 
     def _fx(self, key: Key, event: Fx) -> None:
         was_late = self.worth.fx(event.ccy, key, event.rate)
         if was_late:
             self.sessions.again()
-        self.exposures.weigh_all(event.ccy)
+        self.exposures.reprice_all(event.ccy)
+        self._thin()
+
+    def _thin(self) -> None:
+        """Now and then, whenever there are twice as many prices as had to stay."""
+        if self.worth.prices >= self._prices_max:
+            periods = (self.sessions.day, self.sessions.week)
+            opened = [period.begin for period in periods if period is not None]
+            past.thin(self.worth, opened, self._prices_kept)
+            self._prices_max = 2 * max(self.worth.prices, self._prices_kept)
 
     def _funding(self, key: Key, event: Funding) -> None:
         path = self._path(event.symbol)
@@ -293,7 +322,7 @@ class AccountBook:
         if self.worth.reporting is None:
             self.worth.begin(key, event.ccy, event.balance)
             self.sessions.again()
-            self.exposures.weigh_all(None)
+            self.exposures.reprice_all(None)
 
     def _session(self, _key: Key, event: Session) -> None:
         self.sessions.set(event)
@@ -322,9 +351,3 @@ class AccountBook:
 
 def _place(told: Told) -> Key:
     return told.key
-
-
-def _order_of(fill: Execution) -> OrderId:
-    if fill.is_rogue:
-        return None
-    return UNSET if fill.order is None else fill.order

@@ -24,16 +24,24 @@ class Contract:
     quote: str
     settle: str
     base: str | None
+    is_inverse: bool = attrs.field(init=False)
+
+    @is_inverse.default
+    def _is_inverse(self) -> bool:
+        return self.kind == "inverse"
+
+    in_kind: str | None = attrs.field(init=False)
+    """A fee in this currency is paid out of the position itself."""
+
+    @in_kind.default
+    def _in_kind(self) -> str | None:
+        return self.base if self.kind == "spot" else None
 
     @classmethod
     def of(cls, event: Instrument) -> "Contract":
         return cls(
             event.symbol, event.kind, event.multiplier, event.quote, event.settle, event.base
         )
-
-    @property
-    def is_inverse(self) -> bool:
-        return self.kind == "inverse"
 
     def spent(self, signed: Decimal, price: Decimal) -> Decimal:
         """What signed contracts cost at a price."""

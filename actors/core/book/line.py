@@ -1,7 +1,7 @@
 """A number that changes now and then: a mark, or a rate. What it was at any place is known."""
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from .path import Key
@@ -13,10 +13,8 @@ class Line:
     def __init__(self) -> None:
         self.keys: list[Key] = []
         self.values: list[Decimal] = []
-
-    @property
-    def now(self) -> Decimal | None:
-        return self.values[-1] if self.values else None
+        self.now: Decimal | None = None
+        """The newest of them."""
 
     @property
     def first(self) -> Key | None:
@@ -29,6 +27,7 @@ class Line:
         if not keys or key > keys[-1]:
             keys.append(key)
             self.values.append(value)
+            self.now = value
             return None
         at = bisect_left(keys, key)
         keys.insert(at, key)
@@ -57,7 +56,16 @@ class Line:
             stop = len(keys) if end is None else bisect_left(keys, end)
             yield from keys[bisect_right(keys, begin) : stop]
 
-    def forget(self, before: Key) -> None:
-        """Let go of what was changed again before this place."""
-        at = max(0, bisect_right(self.keys, before) - 1)
-        del self.keys[:at], self.values[:at]
+    def thin(self, places: Sequence[Key], until: Key) -> None:
+        """Before this place let go of what was in force at none of these places, all in order. The
+        first value stays: from there on something is known."""
+        keys, values = self.keys, self.values
+        end = bisect_left(keys, until) - 1
+        kept = [0] if end > 0 else []
+        for at in range(1, end):
+            place = bisect_left(places, keys[at])
+            if place < len(places) and places[place] < keys[at + 1]:
+                kept.append(at)
+        if end > 0:
+            self.keys = [*(keys[at] for at in kept), *keys[end:]]
+            self.values = [*(values[at] for at in kept), *values[end:]]

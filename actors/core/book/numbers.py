@@ -5,8 +5,6 @@ on paper cancels here as well. What is shown is rounded once, at the end: to 28 
 thirty places after the point, where only the rounding of a division can have left anything.
 """
 
-import contextlib
-from collections.abc import Iterator
 from decimal import (
     ROUND_HALF_EVEN,
     Context,
@@ -30,15 +28,18 @@ ZERO = Decimal(0)
 ONE = Decimal(1)
 
 
-@contextlib.contextmanager
-def exact() -> Iterator[None]:
-    """Count in the book's context while the block lasts."""
-    before = getcontext()
-    setcontext(CONTEXT)
-    try:
-        yield
-    finally:
-        setcontext(before)
+class exact:  # noqa: N801  # it reads as what it does: `with exact():`
+    """Count in the book's context while the block lasts. A class, for a generator would cost as
+    much as a fifth of a fill."""
+
+    __slots__ = ("_before",)
+
+    def __enter__(self) -> None:
+        self._before = getcontext()
+        setcontext(CONTEXT)
+
+    def __exit__(self, *_: object) -> None:
+        setcontext(self._before)
 
 
 def fault(number: Decimal) -> str | None:

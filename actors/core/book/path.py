@@ -3,8 +3,8 @@
 Theory
 ------
 A position is walked through fill by fill, because what the rest of it has cost depends on the way
-there. Each step is kept beside its fill; so a fill that comes late, is busted or corrected is put
-in its place, and the walk is made again from there on, in this instrument alone.
+there. Steps are kept on the way; so a fill that comes late, is busted or corrected is put in its
+place, and the walk is made again from there on, in this instrument alone.
 
 Beside the walk stand two sums that do not depend on any order: the quantity, and what was spent for
 it in all. What they are worth together at a mark is everything that price has ever won or lost; the
@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
-import attrs
+from msgspec import UNSET, Struct, UnsetType
 
 from .instruments import Contract
 from .numbers import ZERO
@@ -27,13 +27,16 @@ from .numbers import ZERO
 Key = tuple[int, int]
 """Where an event stands in canonical order: its time, and when it arrived."""
 
+OrderId = str | None | UnsetType
+"""Unset: nothing was said. None: it is of no order."""
+
 Rate = Callable[[str, Key], Decimal | None]
 """Units of the reporting currency for one of this, at that place in canonical order."""
 
 
-@attrs.define(eq=False)
-class Execution:
-    """A fill in the book."""
+class Execution(Struct, eq=False, gc=False):
+    """A fill in the book. There may be millions, and none is part of a ring: the garbage collector
+    need not look at them."""
 
     key: Key
     id: str
@@ -47,11 +50,18 @@ class Execution:
     """Whose quantity it fills."""
     is_rogue: bool = False
     """It says that it is of no order."""
-    told: tuple[Decimal, Decimal, Decimal] = (ZERO, ZERO, ZERO)
-    """Signed quantity, price and fee as first told: what a correction leaves out stays so, and a
-    repetition is compared with these."""
+    told: tuple[Decimal, Decimal, Decimal] | None = None
+    """Signed quantity, price and fee as first told, once something else was: what a correction
+    leaves out stays so, and a repetition is compared with these too."""
     is_gone: bool = False
     """Busted, or part of a position that was adopted."""
+
+    @property
+    def told_order(self) -> OrderId:
+        """The order as it was told: a part of the fill's identity."""
+        if self.is_rogue:
+            return None
+        return UNSET if self.order is None else self.order
 
 
 class Step(NamedTuple):
@@ -72,6 +82,9 @@ class Step(NamedTuple):
     """The same for `fees`."""
 
 
+STRIDE = 32
+"""One step in so many is kept. The others are walked again when they are asked for: that is rare,
+and a step is larger than a fill."""
 START = Step(ZERO, ZERO, ZERO, ZERO, ZERO, 0, 0)
 
 
@@ -86,52 +99,55 @@ class Path:
         """From where on that position is held."""
         self.keys: list[Key] = []
         self.fills: list[Execution] = []
-        self.steps: list[Step] = []
+        self._steps: list[Step] = []
+        """After each `STRIDE` fills."""
+        self.last = START
+        """The step after all of them."""
         self.qty = ZERO
         self.spent = ZERO
         """Without the multiplier. Both are of the base and of all fills."""
         self._rate = rate
-
-    @property
-    def last(self) -> Step:
-        return self.steps[-1] if self.steps else self.base
+        self._known: dict[str, Execution | tuple[Execution, ...]] = {}
 
     def moved(self, fill: Execution) -> Decimal:
         """By how much a fill changes the quantity."""
-        return fill.signed - fill.fee if self.pays_in_kind(fill) else fill.signed
-
-    def pays_in_kind(self, fill: Execution) -> bool:
-        """Is its fee taken out of the position?"""
-        contract = self.contract
-        return contract.kind == "spot" and fill.fee_ccy == contract.base and bool(fill.fee)
+        return fill.signed - fill.fee if fill.fee_ccy == self.contract.in_kind else fill.signed
 
     def charge(self, fill: Execution) -> tuple[str, Decimal]:
         """What a fee costs, and in which currency. In kind: what the units were sold for."""
-        if self.pays_in_kind(fill):
+        if fill.fee_ccy == self.contract.in_kind:
             return self.contract.settle, fill.fee * fill.price
         return fill.fee_ccy, fill.fee
 
     # --- changes
 
-    def add(self, fill: Execution) -> None:
-        """Put a fill in its place."""
-        keys = self.keys
-        self._sum(fill, 1)
+    def add(self, fill: Execution) -> Decimal:
+        """Put a fill in its place: what it spent, without the multiplier."""
+        keys, fills = self.keys, self.fills
+        moved = self.moved(fill)
+        spent = self.contract.spent(moved, fill.price)
+        self.qty += moved
+        self.spent += spent
         if not keys or fill.key > keys[-1]:
             keys.append(fill.key)
-            self.fills.append(fill)
-            self.steps.append(self._step(self.last, fill))
+            fills.append(fill)
+            self.last = self._step(self.last, fill)
+            if not len(fills) % STRIDE:
+                self._steps.append(self.last)
         else:
             at = bisect_left(keys, fill.key)
             keys.insert(at, fill.key)
-            self.fills.insert(at, fill)
+            fills.insert(at, fill)
             self._walk(at)
+        return spent
 
     def remove(self, fill: Execution) -> None:
         """As if it had never been."""
         at = bisect_left(self.keys, fill.key)
         assert self.fills[at] is fill, "it is here"
-        self._sum(fill, -1)
+        moved = self.moved(fill)
+        self.qty -= moved
+        self.spent -= self.contract.spent(moved, fill.price)
         del self.keys[at], self.fills[at]
         self._walk(at)
 
@@ -148,85 +164,95 @@ class Path:
         """The walk with the rates as they are known now."""
         self._walk(0)
 
-    def _sum(self, fill: Execution, sign: int) -> None:
-        moved = self.moved(fill) * sign
-        self.qty += moved
-        self.spent += self.contract.spent(moved, fill.price)
-
     def _walk(self, begin: int) -> None:
-        step = self.steps[begin - 1] if begin else self.base
-        del self.steps[begin:]
-        steps, make = self.steps, self._step
-        for fill in self.fills[begin:]:
+        """From this fill on, or a few before it."""
+        del self._steps[begin // STRIDE :]
+        steps, make = self._steps, self._step
+        step = steps[-1] if steps else self.base
+        for at, fill in enumerate(self.fills[len(steps) * STRIDE :], 1):
             step = make(step, fill)
-            steps.append(step)
+            if not at % STRIDE:
+                steps.append(step)
+        self.last = step
 
     def _step(self, before: Step, fill: Execution) -> Step:
-        contract = self.contract
-        qty, cost, won = _moved(
-            contract, before.qty, before.cost, before.won, fill.signed, fill.price
-        )
-        if self.pays_in_kind(fill):
-            qty, cost, won = _moved(contract, qty, cost, won, -fill.fee, fill.price)
-        _, _, _, net, fees, net_gaps, fee_gaps = before
-        currency, charge = (fill.fee_ccy, fill.fee) if fill.fee else (contract.settle, ZERO)
-        if fill.fee:
+        contract, fee = self.contract, fill.fee
+        qty, cost, won, net, fees, net_gaps, fee_gaps = before
+        qty, cost, won = _moved(contract, qty, cost, won, fill.signed, fill.price)
+        charged, settle = ZERO, contract.settle
+        if fee:
+            if fill.fee_ccy == contract.in_kind:
+                qty, cost, won = _moved(contract, qty, cost, won, -fee, fill.price)
             currency, charge = self.charge(fill)
-        gained = (won - before.won) * contract.multiplier
-        if gained or charge:
-            booked = self._booked(gained, currency, charge, fill.key)
-            if booked is None:
+            if currency == settle:
+                charged = charge
+                fees += charge
+            else:
+                rate, unit = self._rate(currency, fill.key), self._rate(settle, fill.key)
+                if rate is None or not unit:
+                    fee_gaps += 1
+                else:
+                    fees += charge * rate / unit
+                if rate is None:
+                    return Step(qty, cost, won, net, fees, net_gaps + 1, fee_gaps)
+                net -= charge * rate
+        gained = won - before.won
+        if gained or charged:
+            rate = self._rate(settle, fill.key)
+            if rate is None:
                 net_gaps += 1
             else:
-                net += booked
-        if charge:
-            settled = self._settled(currency, charge, fill.key)
-            if settled is None:
-                fee_gaps += 1
-            else:
-                fees += settled
+                net += (gained * contract.multiplier - charged) * rate
         return Step(qty, cost, won, net, fees, net_gaps, fee_gaps)
 
-    def _booked(self, gained: Decimal, currency: str, charge: Decimal, key: Key) -> Decimal | None:
-        """What a fill has brought, in the reporting currency."""
-        total = ZERO
-        if gained:
-            rate = self._rate(self.contract.settle, key)
-            if rate is None:
-                return None
-            total = gained * rate
-        if charge:
-            rate = self._rate(currency, key)
-            if rate is None:
-                return None
-            total -= charge * rate
-        return total
+    # --- identity
 
-    def _settled(self, currency: str, charge: Decimal, key: Key) -> Decimal | None:
-        """A charge in the settle currency."""
-        settle = self.contract.settle
-        if currency == settle:
-            return charge
-        rate, unit = self._rate(currency, key), self._rate(settle, key)
-        return None if rate is None or not unit else charge * rate / unit
+    def find(self, fill_id: str, order: OrderId) -> Execution | None:
+        """The fill with this identity, gone or not."""
+        if fill_id not in self._known:
+            return None
+        return next((fill for fill in self.all_of(fill_id) if fill.told_order == order), None)
+
+    def all_of(self, fill_id: str) -> tuple[Execution, ...]:
+        """All fills with this id, each of another order."""
+        known = self._known.get(fill_id, ())
+        return known if isinstance(known, tuple) else (known,)
+
+    def know(self, fill: Execution) -> None:
+        """It was told, and is never counted twice. Nearly always it is alone with its id."""
+        if fill.id in self._known:
+            self._known[fill.id] = (*self.all_of(fill.id), fill)
+        else:
+            self._known[fill.id] = fill
 
     # --- questions
 
     def before(self, key: Key) -> Step:
         """The step in force just before this place in canonical order."""
-        at = bisect_left(self.keys, key)
-        return self.steps[at - 1] if at else self.base
+        return self._after(bisect_left(self.keys, key))
+
+    def _after(self, count: int) -> Step:
+        """The step after so many fills: from the last one kept, on foot."""
+        if count == len(self.fills):
+            return self.last
+        kept = count // STRIDE
+        step = self._steps[kept - 1] if kept else self.base
+        for fill in self.fills[kept * STRIDE : count]:
+            step = self._step(step, fill)
+        return step
 
     def quantities(self, since: Key) -> Iterator[tuple[Key, Decimal]]:
         """The quantity at this place, and each time that it changes later."""
         at = bisect_left(self.keys, since)
+        qty = self._after(at).qty
         if not at and self.base_key is not None and since < self.base_key:
             yield since, ZERO
-            yield self.base_key, self.base.qty
+            yield self.base_key, qty
         else:
-            yield since, (self.steps[at - 1] if at else self.base).qty
-        for key, step in zip(self.keys[at:], self.steps[at:], strict=True):
-            yield key, step.qty
+            yield since, qty
+        for fill in self.fills[at:]:
+            qty += self.moved(fill)
+            yield fill.key, qty
 
     def value(self, mark: Decimal | None) -> Decimal:
         """What price has won or lost in all. Without a mark: what is spent and what came back."""

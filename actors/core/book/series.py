@@ -13,19 +13,16 @@ peak behind it.
 While anything that is needed is unknown, a mark or a rate, what the account was worth is unknown as
 well: such a sample makes no peak and no fall.
 
-There are `SAMPLES_MAX` samples at most. Beyond that the older half is forgotten: its peak and fall
-are kept as they were, and an event later than all that is kept changes what is kept alone.
+Samples of prices alone do not stay for ever: see `past`.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
 from .numbers import ZERO
 from .path import Key
-
-SAMPLES_MAX = 1_000_000
 
 
 class Stretch(NamedTuple):
@@ -47,22 +44,26 @@ class Series:
         self.unknown: list[int] = []
         self._peaks: list[Decimal | None] = []
         self._falls: list[Decimal] = []
-        self._peak: Decimal | None = None
-        self._fall = ZERO
-        self._base = (ZERO, 0)
-        self._has_forgotten = False
-        """Of what has been forgotten: peak, fall, and the last sample."""
+        self.peak: Decimal | None = None
+        """The most that the account was ever worth, less transfers. None: it never was known."""
+        self.fall = ZERO
+        """The most that it ever lost from a peak."""
 
     # --- samples
 
     def add(self, key: Key, worth: Decimal, unknown: int) -> None:
-        """A sample at the end."""
+        """A sample at the end. It is rated here and not by `_rate`: most samples come this way."""
         self.keys.append(key)
         self.worth.append(worth)
         self.unknown.append(unknown)
-        self._rate(len(self.keys) - 1)
-        if len(self.keys) > SAMPLES_MAX:
-            self.forget(SAMPLES_MAX // 2)
+        peak, fall = self.peak, self.fall
+        if not unknown:
+            if peak is None or worth > peak:
+                self.peak = peak = worth
+            elif peak - worth > fall:
+                self.fall = fall = peak - worth
+        self._peaks.append(peak)
+        self._falls.append(fall)
 
     def insert(self, key: Key) -> None:
         """A sample at its place, worth what the one before it was. What is new comes by `shift`.
@@ -70,70 +71,80 @@ class Series:
         at = bisect_left(self.keys, key)
         if self.keys[at : at + 1] == [key]:
             return
-        worth, unknown = (self.worth[at - 1], self.unknown[at - 1]) if at else self._base
+        assert at, "the account's beginning is before it"
         self.keys.insert(at, key)
-        self.worth.insert(at, worth)
-        self.unknown.insert(at, unknown)
-        self._peaks.insert(at, self._peaks[at - 1] if at else self._peak)
-        self._falls.insert(at, self._falls[at - 1] if at else self._fall)
+        self.worth.insert(at, self.worth[at - 1])
+        self.unknown.insert(at, self.unknown[at - 1])
+        self._peaks.insert(at, self._peaks[at - 1])
+        self._falls.insert(at, self._falls[at - 1])
 
     def shift(self, stretches: Iterable[Stretch]) -> None:
         """Take late news into account, and find the peak and the falls again behind it."""
         keys, worth, unknown = self.keys, self.worth, self.unknown
-        first = len(keys)
+        first, settled = len(keys), 0
         for begin_key, end_key, more, unknowns in stretches:
             begin = bisect_left(keys, begin_key)
             end = len(keys) if end_key is None else bisect_left(keys, end_key)
-            first = min(first, begin)
+            first, settled = min(first, begin), max(settled, end)
             if more:
                 worth[begin:end] = [each + more for each in worth[begin:end]]
             if unknowns:
                 unknown[begin:end] = [each + unknowns for each in unknown[begin:end]]
-        del self._peaks[first:], self._falls[first:]
-        for at in range(first, len(keys)):
-            self._rate(at)
+        self._rate(first, settled)
 
-    def _rate(self, at: int) -> None:
-        """The peak up to a sample, and the deepest fall."""
-        peak, fall = (self._peaks[at - 1], self._falls[at - 1]) if at else (self._peak, self._fall)
-        if not self.unknown[at]:
-            worth = self.worth[at]
-            if peak is None or worth > peak:
-                peak = worth
-            elif peak - worth > fall:
-                fall = peak - worth
-        self._peaks.append(peak)
-        self._falls.append(fall)
+    def _rate(self, first: int, settled: int) -> None:
+        """From this sample on: the peak up to each, and the deepest fall. None from `settled` on is
+        worth anything else than it was, so once peak and fall are what they were, they stay so."""
+        peaks, falls = self._peaks, self._falls
+        peak, fall = (peaks[first - 1], falls[first - 1]) if first else (None, ZERO)
+        for at in range(first, len(self.keys)):
+            if not self.unknown[at]:
+                worth = self.worth[at]
+                if peak is None or worth > peak:
+                    peak = worth
+                elif peak - worth > fall:
+                    fall = peak - worth
+            if at >= settled and peaks[at] == peak and falls[at] == fall:
+                return
+            peaks[at], falls[at] = peak, fall
+        self.peak, self.fall = peak, fall
 
-    def forget(self, count: int) -> None:
-        """Let go of the oldest samples."""
-        if count:
-            self._peak, self._fall = self._peaks[count - 1], self._falls[count - 1]
-            self._base = self.worth[count - 1], self.unknown[count - 1]
-            self._has_forgotten = True
-            for each in (self.keys, self.worth, self.unknown, self._peaks, self._falls):
-                del each[:count]
+    # --- what stays of the past
+
+    def records(self, until: Key) -> set[Key]:
+        """The samples before a place that made the peak, and the deepest fall: without all others
+        both would be the same."""
+        end = bisect_left(self.keys, until)
+        peaks, falls = self._peaks, self._falls
+        found = set()
+        if end and (peak := peaks[end - 1]) is not None:
+            found.add(self.keys[peaks.index(peak)])
+            bottom = falls.index(falls[end - 1])
+            found.add(self.keys[bottom])
+            if (top := peaks[bottom]) is not None:
+                found.add(self.keys[peaks.index(top)])
+        return found
+
+    def last_before(self, key: Key) -> Key | None:
+        """The sample that tells what the account was worth when a period opened here."""
+        at = bisect_left(self.keys, key)
+        return self.keys[at - 1] if at else None
+
+    def drop(self, keys: Collection[Key]) -> None:
+        """Let go of these samples."""
+        kept = [at for at, key in enumerate(self.keys) if key not in keys]
+        self.keys = [self.keys[at] for at in kept]
+        self.worth = [self.worth[at] for at in kept]
+        self.unknown = [self.unknown[at] for at in kept]
+        self._peaks, self._falls = [None] * len(kept), [ZERO] * len(kept)
+        self._rate(0, len(kept))
 
     # --- questions
-
-    @property
-    def peak(self) -> Decimal | None:
-        """The most that the account was ever worth, less transfers. None: it never was known."""
-        return self._peaks[-1] if self._peaks else self._peak
-
-    @property
-    def fall(self) -> Decimal:
-        """The most that it ever lost from a peak."""
-        return self._falls[-1] if self._falls else self._fall
 
     def opened(self, key: Key) -> Decimal | None:
         """What the account was worth just before this place, less transfers; or at its beginning,
         if that was later. None: it was not known."""
-        at = bisect_left(self.keys, key)
-        if not at and self._has_forgotten:
-            worth, unknown = self._base
-        elif self.keys:
-            worth, unknown = self.worth[max(0, at - 1)], self.unknown[max(0, at - 1)]
-        else:
+        if not self.keys:
             return None
-        return None if unknown else worth
+        at = max(0, bisect_left(self.keys, key) - 1)
+        return None if self.unknown[at] else self.worth[at]

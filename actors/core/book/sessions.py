@@ -53,21 +53,18 @@ class Sessions:
     def is_set(self) -> bool:
         return self._said is not None
 
-    def reach(self, key: Key, *, is_timed: bool) -> None:
-        """Something happens at this place."""
-        if not is_timed:
-            return
-        at = key[0]
+    def reach(self, at: int) -> None:
+        """Something happens at this time."""
         if self._first_ns is None:
             self._first_ns = self._latest_ns = at
-            self._begin()
-        elif at < self._first_ns:
-            self._first_ns = at
             self._begin()
         elif at > self._latest_ns:
             self._latest_ns = at
             if at >= self._until_ns:
                 self._begin()
+        elif at < self._first_ns:
+            self._first_ns = at
+            self._begin()
 
     def _begin(self) -> None:
         """The periods under way, and all that is in them."""
@@ -86,14 +83,17 @@ class Sessions:
 
     def booked(self, path: Path, fill: Execution, before: Step) -> None:
         """A fill came or went; `before` was the path's last step until then."""
-        for period in (self.day, self.week):
-            if period is None:
-                continue
-            if fill.key < period.begin:
-                self.again()
-                return
-            period.net += path.last.net - before.net
-            period.gaps += path.last.net_gaps - before.net_gaps
+        day, week, last = self.day, self.week, path.last
+        if day is None or week is None:
+            return
+        if fill.key < day.begin:
+            self.again()
+            return
+        net, gaps = last.net - before.net, last.net_gaps - before.net_gaps
+        day.net += net
+        week.net += net
+        day.gaps += gaps
+        week.gaps += gaps
 
     def paid(self, cash: Cash) -> None:
         for period in (self.day, self.week):

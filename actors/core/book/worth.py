@@ -52,6 +52,10 @@ class Worth:
         """All transfers, at the rates of their time."""
         self.unknown = 0
         """So many marks and rates are needed and missing."""
+        self.prices = 0
+        """So many marks and rates are kept."""
+        self.horizon: Key | None = None
+        """Before this place most of them have been let go (`past`)."""
         self._held: dict[str, Decimal] = {}
         """By currency, what positions are worth included."""
         self.begun: Key | None = None
@@ -81,11 +85,76 @@ class Worth:
         line = self.marks.get(symbol)
         return None if line is None else line.now
 
+    def _line(self, lines: dict[str, Line], name: str) -> Line:
+        """Where one price more is put."""
+        self.prices += 1
+        line = lines.get(name)
+        if line is None:
+            line = lines[name] = Line()
+        return line
+
     # --- what happens
+
+    def _is_newest(self, key: Key) -> bool:
+        """Is nothing that counts later than this? Then it is reckoned with what holds now.
+
+        All that counts has left a sample, once the account has begun; so one comparison tells.
+        """
+        return self.reporting is not None and key > self.series.keys[-1]
+
+    def _append(self, key: Key, ccy: str, amount: Decimal) -> None:
+        """The newest of all: so much more money."""
+        if ccy == self.reporting:
+            self.total += amount
+        else:
+            rate = self.rate_now(ccy)
+            if rate is not None:
+                self.total += amount * rate
+            if ccy not in self._needed:
+                self._needed[ccy] = key
+                self.unknown += rate is None
+        self._held[ccy] = self._held.get(ccy, ZERO) + amount
+
+    def _append_fill(self, path: Path, fill: Execution) -> None:
+        """A fill that is the newest of all: what `fill` does, without a look at what is past."""
+        contract, key, qty = path.contract, fill.key, path.qty
+        spent = path.add(fill)
+        mark = self.mark_now(contract.symbol)
+        if mark is None:
+            self.unknown += bool(path.qty) - bool(qty)
+        else:
+            spent -= contract.worth(path.moved(fill), mark)
+        amount = -contract.multiplier * spent
+        if fill.fee:
+            ccy, charge = path.charge(fill)
+            if ccy == contract.settle:
+                amount -= charge
+            else:
+                self._append(key, ccy, -charge)
+        self._append(key, contract.settle, amount)
+        self.series.add(key, self.total, self.unknown)
+
+    def _append_mark(self, path: Path, key: Key, price: Decimal) -> None:
+        """The same for a mark."""
+        contract, qty = path.contract, path.qty
+        line = self._line(self.marks, contract.symbol)
+        old = line.now
+        line.put(key, price)
+        if qty:
+            worth = contract.worth(qty, price)
+            if old is None:
+                self.unknown -= 1
+            else:
+                worth -= contract.worth(qty, old)
+            self._append(key, contract.settle, contract.multiplier * worth)
+        self.series.add(key, self.total, self.unknown)
 
     def fill(self, path: Path, fill: Execution, sign: int = 1) -> None:
         """A fill, or with sign -1 its end, as if it had never been."""
         key, symbol = fill.key, path.contract.symbol
+        if sign > 0 and self._is_newest(key):
+            self._append_fill(path, fill)
+            return
         line = self.marks.get(symbol)
         is_marked = line is not None and line.at(key) is not None
         before = [] if is_marked else list(self._blanks(path, key))
@@ -111,7 +180,10 @@ class Worth:
 
     def mark(self, symbol: str, key: Key, price: Decimal) -> None:
         """A mark, in force until the next one."""
-        line = self.marks.setdefault(symbol, Line())
+        if symbol in self.paths and self._is_newest(key):
+            self._append_mark(self.paths[symbol], key, price)
+            return
+        line = self._line(self.marks, symbol)
         path = self.paths.get(symbol)
         old, first = line.at(key), line.first
         follower = line.put(key, price)
@@ -137,7 +209,7 @@ class Worth:
 
     def fx(self, ccy: str, key: Key, rate: Decimal) -> bool:
         """A rate, in force until the next one. True: it came late, and everything was made anew."""
-        line = self.rates.setdefault(ccy, Line())
+        line = self._line(self.rates, ccy)
         old = line.now
         follower = line.put(key, rate)
         if self.reporting is None:
@@ -282,10 +354,10 @@ class Worth:
         """Fold everything in canonical order, as if it had come so."""
         for path in self.paths.values():
             path.again()
-        self.series, self._held, self._needed = Series(), {}, {}
+        fold = _Fold(self)
+        self.series, self._held, self._needed = fold.series, {}, {}
         self.total = self.moved = ZERO
         self.unknown = 0
-        fold = _Fold(self)
         for key, kind, what in heapq.merge(*self._everything(), key=lambda each: each[0]):
             fold.take(key, kind, what)
         self._held, self._needed = fold.held, fold.needed
@@ -303,9 +375,11 @@ class Worth:
                     for key, price in zip(line.keys, line.values, strict=True)
                 ]
         for ccy, line in self.rates.items():
-            yield [
-                (key, "rate", (ccy, rate)) for key, rate in zip(line.keys, line.values, strict=True)
-            ]
+            if ccy != self.reporting:
+                yield [
+                    (key, "rate", (ccy, rate))
+                    for key, rate in zip(line.keys, line.values, strict=True)
+                ]
         yield [(cash.key, "cash", cash) for cash in self.cash]
 
 
@@ -313,7 +387,9 @@ class _Fold:
     """Everything in canonical order, one after the other: what it adds up to."""
 
     def __init__(self, worth: Worth) -> None:
-        self.reporting, self.series = worth.reporting, worth.series
+        self.reporting, self.series = worth.reporting, Series()
+        self._horizon = worth.horizon
+        self._kept = set(worth.series.keys) if worth.horizon is not None else set[Key]()
         self.held: dict[str, Decimal] = {}
         self.needed: dict[str, Key] = {}
         self.total = self.moved = ZERO
@@ -345,8 +421,14 @@ class _Fold:
                     value = what.amount * self._rates.get(what.ccy, ZERO)
                     self.moved += value
                     self.total -= value
-        if self._begun is not None and key >= self._begun:
+        if self._begun is not None and key >= self._begun and self._counts(key, kind):
             self.series.add(key, self.total, self.unknown)
+
+    def _counts(self, key: Key, kind: str) -> bool:
+        """An old price whose sample was let go makes none now: others of its time are gone too."""
+        if self._horizon is None or key >= self._horizon or kind not in ("mark", "rate"):
+            return True
+        return key in self._kept
 
     def _position(self, path: Path, key: Key, moved: Decimal, spent: Decimal) -> None:
         contract = path.contract
@@ -373,8 +455,6 @@ class _Fold:
             self.total += more * self._rates.get(contract.settle, ZERO)
 
     def _rate(self, ccy: str, rate: Decimal) -> None:
-        if ccy == self.reporting:
-            return
         old = self._rates.get(ccy)
         self._rates[ccy] = rate
         self.total += self.held.get(ccy, ZERO) * (rate - (old or ZERO))

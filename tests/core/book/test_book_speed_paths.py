@@ -1,0 +1,326 @@
+"""The short ways of the book agree with the long ones, and old prices leave room for new ones."""
+
+import tracemalloc
+from collections.abc import Sequence
+from decimal import Decimal
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from riskd.actors.core.book import shown
+from riskd.actors.core.book.account import AccountBook
+from riskd.actors.core.book.exposure import Exposures
+from riskd.actors.core.book.numbers import exact
+from riskd.actors.core.book.path import START, STRIDE, Path, Step
+from riskd.actors.messages.book import (
+    Account,
+    AnyEvent,
+    Bust,
+    Cancel,
+    Correct,
+    Fill,
+    Funding,
+    Fx,
+    Instrument,
+    Mark,
+    Order,
+    Session,
+    Snapshot,
+    Timeout,
+    Transfer,
+)
+
+BEGIN_S = 1_700_000_000
+HOUR_S = 3_600
+INSTRUMENTS = (
+    Instrument(symbol="L", multiplier=Decimal("0.1"), quote="USDT", settle="USDT"),
+    Instrument(
+        symbol="I", kind="inverse", multiplier=Decimal(100), quote="USD", settle="BTC", base="BTC"
+    ),
+    Instrument(symbol="S", kind="spot", quote="USDT", settle="USDT", base="ETH"),
+    Instrument(symbol="E", multiplier=Decimal(5), quote="EUR", settle="EUR"),
+)
+ACCOUNT = Account(ccy="USDT", balance=Decimal(1_000), ts=BEGIN_S)
+SESSION = Session(tz="America/New_York", reset="17:00", ts=BEGIN_S)
+
+symbols = st.sampled_from([each.symbol for each in INSTRUMENTS])
+currencies = st.sampled_from(["USDT", "USD", "BTC", "ETH", "EUR", "BNB"])
+times = st.integers(BEGIN_S, BEGIN_S + 60 * HOUR_S)
+quantities = st.integers(1, 9).map(Decimal)
+prices = st.integers(900, 1_100).map(lambda each: Decimal(each) / 10)
+amounts = st.integers(-50, 50).map(lambda each: Decimal(each) / 10)
+sides = st.sampled_from(["buy", "sell"])
+ids = st.integers(0, 12).map(str)
+
+marks = st.builds(Mark, ts=times, symbol=symbols, price=prices)
+rates = st.builds(Fx, ts=times, ccy=currencies, rate=quantities)
+fills = st.builds(
+    Fill,
+    ts=times,
+    id=st.uuids().map(str),
+    symbol=symbols,
+    side=sides,
+    qty=quantities,
+    price=prices,
+    fee=amounts,
+    fee_ccy=currencies | st.none(),
+    order=ids,
+)
+cash = st.builds(Funding, ts=times, symbol=symbols, amount=amounts) | st.builds(
+    Transfer, ts=times, ccy=currencies, amount=amounts
+)
+orders = st.builds(
+    Order,
+    ts=times,
+    id=ids,
+    symbol=symbols,
+    side=sides,
+    qty=quantities,
+    reduce_only=st.booleans(),
+) | st.builds(Cancel, ts=times, id=ids)
+fresh = marks | rates | fills | cash | orders
+
+
+def book(*events: AnyEvent, prices_kept: int = 10_000) -> AccountBook:
+    found = AccountBook(ZoneInfo, prices_kept=prices_kept)
+    for event in (*INSTRUMENTS, *events):
+        found.apply(event)
+    return found
+
+
+def in_order(events: Sequence[AnyEvent]) -> list[AnyEvent]:
+    return sorted(events, key=lambda each: each.ts)  # type: ignore[arg-type,return-value]  # numbers
+
+
+def worth(of: AccountBook) -> object:
+    """All that the fold finds, rounded as it is shown."""
+    total, series = of.worth, of.worth.series
+    samples = zip(series.keys, map(shown.shown, series.worth), series.unknown, strict=True)
+    return (
+        shown.shown(total.total),
+        shown.shown(total.moved),
+        total.unknown,
+        shown.shown(series.peak),
+        shown.shown(series.fall),
+        {key: (value, unknown) for key, value, unknown in samples},
+    )
+
+
+def again(of: AccountBook) -> object:
+    with exact():
+        of.worth.again()
+    return worth(of)
+
+
+# --- what is newest of all is reckoned with what holds now ----------------------------------------
+
+
+@given(events=st.lists(fresh, max_size=40), is_in_order=st.booleans())
+@settings(max_examples=150)
+def test_what_is_added_up_is_what_the_fold_of_everything_finds(
+    events: list[AnyEvent], is_in_order: bool
+) -> None:
+    of = book(ACCOUNT, SESSION)
+    for event in in_order(events) if is_in_order else events:
+        of.apply(event)
+        assert worth(of) == again(of)
+
+
+@given(events=st.lists(fresh, max_size=40), order=st.randoms(use_true_random=False))
+@settings(max_examples=100)
+def test_what_comes_late_gives_the_same_book(events: list[AnyEvent], order: object) -> None:
+    """Each has a time of its own, for of two at one time the one that came first is first."""
+    timed = {event.ts: event for event in events if not isinstance(event, Order | Cancel)}
+    shuffled = list(timed.values())
+    order.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis' own random
+    straight = book(ACCOUNT, SESSION, *in_order(list(timed.values())))
+    assert shown.book(book(ACCOUNT, SESSION, *shuffled)) == shown.book(straight)
+
+
+# --- steps ----------------------------------------------------------------------------------------
+
+
+def walked(path: Path, count: int) -> Step:
+    step = path.base
+    for fill in path.fills[:count]:
+        step = path._step(step, fill)
+    return step
+
+
+@pytest.mark.parametrize("late", [0, 1, STRIDE - 1, STRIDE, STRIDE + 1, 3 * STRIDE])
+def test_every_step_is_found_again_from_the_few_that_are_kept(late: int) -> None:
+    def fill(number: int, at: int) -> Fill:
+        side, price = ("sell", 90) if number % 3 else ("buy", 110)
+        return Fill(
+            ts=BEGIN_S + at,
+            id=str(number),
+            symbol="L",
+            side="buy" if side == "buy" else "sell",
+            qty=Decimal(1 + number % 4),
+            price=Decimal(price + number % 7),
+            fee=Decimal("0.1"),
+        )
+
+    count = 3 * STRIDE
+    of = book(ACCOUNT, *(fill(number, 2 * number) for number in range(count)))
+    of.apply(fill(count, 2 * late - 1))
+    of.apply(Bust(id=str(late // 2), symbol="L"))
+    path = of.worth.paths["L"]
+    assert len(path.fills) == count
+    with exact():
+        for at, key in enumerate(path.keys):
+            assert path.before(key) == walked(path, at)
+        assert path.last == walked(path, count)
+        for (_, before), (key, after) in pairwise(path.quantities(path.keys[0])):
+            assert after - before == path.moved(path.fills[path.keys.index(key)])
+    assert path.base == START
+
+
+# --- sums of exposure -----------------------------------------------------------------------------
+
+
+def sums(exposures: Exposures) -> object:
+    total = exposures.total()
+    return [shown.shown(each) for each in total]
+
+
+@given(events=st.lists(fresh, max_size=40), order=orders.filter(lambda each: each.id == "0"))
+@settings(max_examples=150)
+def test_the_sums_are_those_of_all_symbols_weighed_anew(
+    events: list[AnyEvent], order: AnyEvent
+) -> None:
+    of = book(ACCOUNT, *events, order)
+    anew = Exposures(of.worth)
+    with exact():
+        for each in of.orders.values():
+            anew.enter(each)
+        anew.reprice_all(None)
+    assert sums(of.exposures) == sums(anew)
+
+
+@given(
+    events=st.lists(fresh, max_size=40),
+    symbol=symbols,
+    side=sides,
+    qty=quantities,
+    reduce_only=st.booleans(),
+)
+@settings(max_examples=150)
+def test_the_answer_is_what_is_so_once_the_order_is_there(
+    events: list[AnyEvent], symbol: str, side: str, qty: Decimal, reduce_only: bool
+) -> None:
+    of = book(ACCOUNT, Mark(symbol=symbol, price=Decimal(100)), *events)
+    path = of.worth.paths[symbol]
+    before = shown.book(of)
+    judged = of.exposures.judge(
+        path, "buy" if side == "buy" else "sell", qty, reduce_only=reduce_only
+    )
+    assert shown.book(of) == before
+    of.apply(
+        Order(
+            id="new",
+            symbol=symbol,
+            side="buy" if side == "buy" else "sell",
+            qty=qty,
+            reduce_only=reduce_only,
+        )
+    )
+    with exact():
+        worst = of.exposures.remaining(symbol).worst(path.last.qty)
+    assert (judged.worst_long, judged.worst_short) == worst
+    assert shown.shown(judged.worst_gross) == shown.shown(of.exposures.total().worst)
+
+
+# --- old prices -----------------------------------------------------------------------------------
+
+
+@given(events=st.lists(fresh, max_size=80), kept=st.integers(1, 8))
+@settings(max_examples=150)
+def test_old_prices_are_let_go_and_nothing_changes(events: list[AnyEvent], kept: int) -> None:
+    thin, thick = book(ACCOUNT, SESSION, prices_kept=kept), book(ACCOUNT, SESSION)
+    for event in in_order(events):
+        thin.apply(event)
+        thick.apply(event)
+        assert shown.book(thin) == shown.book(thick)
+    assert worth(thin) == again(thin)
+
+
+@given(events=st.lists(fresh, max_size=60), late=st.lists(fills | marks | rates, max_size=5))
+@settings(max_examples=100)
+def test_what_is_no_later_than_the_prices_kept_finds_everything_in_its_place(
+    events: list[AnyEvent], late: list[AnyEvent]
+) -> None:
+    kept = 6
+    thin, thick = book(ACCOUNT, SESSION, prices_kept=kept), book(ACCOUNT, SESSION)
+    for event in in_order(events):
+        thin.apply(event)
+        thick.apply(event)
+    for event in late:
+        horizon = thin.worth.horizon
+        if horizon is None or event.ts * 10**9 > horizon[0]:  # type: ignore[operator]  # seconds
+            thin.apply(event)
+            thick.apply(event)
+            assert shown.book(thin) == shown.book(thick)
+            assert worth(thin) == again(thin)
+
+
+@given(events=st.lists(fresh, min_size=10, max_size=60), late=fills, price=prices)
+@settings(max_examples=100)
+def test_what_comes_later_still_counts_in_full_where_it_counts_now(
+    events: list[AnyEvent], late: Fill, price: Decimal
+) -> None:
+    """In the settle currency, so that no old rate is asked for: that would be another one."""
+    thin, thick = book(ACCOUNT, prices_kept=2), book(ACCOUNT)
+    news = (
+        Fill(id="late", symbol="L", side="buy", qty=late.qty, price=price, ts=BEGIN_S + 1),
+        Correct(id="late", symbol="L", price=price + 1),
+        Snapshot(symbol="S", qty=Decimal(3), avg_price=price, as_of=BEGIN_S + 2),
+    )
+    for event in (*in_order(events), *news):
+        thin.apply(event)
+        thick.apply(event)
+    assert shown.positions(thin) == shown.positions(thick)
+    with exact():
+        assert shown.account(thin)["equity"] == shown.account(thick)["equity"]
+
+
+def test_prices_without_end_need_no_more_room() -> None:
+    kept = 100
+    of = book(
+        ACCOUNT,
+        SESSION,
+        Fill(id="1", symbol="L", side="buy", qty=Decimal(1), price=Decimal(100), ts=BEGIN_S + 1),
+        Fill(id="2", symbol="E", side="buy", qty=Decimal(1), price=Decimal(100), ts=BEGIN_S + 1),
+        prices_kept=kept,
+    )
+    most = 0
+    for at in range(50 * kept):
+        price = Decimal(100 + at % 37)
+        of.apply(Mark(symbol="L", price=price, ts=BEGIN_S + 2 + at))
+        of.apply(Mark(symbol="E", price=price, ts=BEGIN_S + 2 + at))
+        of.apply(Fx(ccy="EUR", rate=price, ts=BEGIN_S + 2 + at))
+        total = of.worth
+        lines = [*total.marks.values(), *total.rates.values()]
+        assert total.prices == sum(len(line.keys) for line in lines)
+        most = max(most, total.prices, len(total.series.keys))
+    assert most < 2 * kept + 50
+
+
+# --- orders ---------------------------------------------------------------------------------------
+
+
+def test_an_open_order_needs_less_than_two_kilobytes() -> None:
+    of, count = book(ACCOUNT, Mark(symbol="L", price=Decimal(100))), 1_000
+    tracemalloc.start()
+    try:
+        before, _ = tracemalloc.get_traced_memory()
+        for number in range(count):
+            name = f"a-client-order-id-of-usual-length-{number}"
+            of.apply(Order(id=name, symbol="L", side="buy", qty=Decimal(number + 1), ts=BEGIN_S))
+            of.apply(Timeout(id=name))
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert (after - before) / count < 2_048
