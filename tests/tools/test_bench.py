@@ -17,6 +17,7 @@ from riskd.tools.bench import (
     __main__ as bench,
 )
 from riskd.tools.bench import (
+    book,
     clients,
     commit,
     echo,
@@ -59,6 +60,7 @@ TINY: dict[str, Callable[[], Sequence[Result]]] = {
     "lease": partial(lease.measure, 2_000, readers=3),
     "growth": partial(growth.measure, 6_000),
     "halt": partial(halt.measure, 2, readers=2, crowd=2),
+    "book": partial(book.measure, 50, many=3, times=1),
 }
 
 

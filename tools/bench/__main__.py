@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import (
+    book,
     clients,
     commit,
     echo,
@@ -58,6 +59,7 @@ BENCHMARKS = {
     "lease": Benchmark(lease.measure, 1_000_000, 20_000),
     "growth": Benchmark(growth.measure, 3_000_000, 30_000),
     "halt": Benchmark(halt.measure, 2_000, 100),
+    "book": Benchmark(book.measure, 100_000, 5_000),
 }
 
 
