@@ -39,7 +39,7 @@ def thin(worth: Worth, opened: Iterable[Key], kept: int = PRICES_KEPT) -> None:
     horizon = prices[-kept]
     series = worth.series
     stay = series.records(horizon) | {series.last_before(key) for key in opened}
-    series.drop(set(prices[:-kept]) - stay - _events(worth))
+    series.drop(set(prices[:-kept]) - stay)
     places = sorted({*series.keys[: bisect_left(series.keys, horizon)], *_events(worth)})
     for line in lines:
         line.thin(places, horizon)

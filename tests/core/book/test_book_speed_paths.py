@@ -52,7 +52,7 @@ quantities = st.integers(1, 9).map(Decimal)
 prices = st.integers(900, 1_100).map(lambda each: Decimal(each) / 10)
 amounts = st.integers(-50, 50).map(lambda each: Decimal(each) / 10)
 sides = st.sampled_from(["buy", "sell"])
-ids = st.integers(0, 12).map(str)
+ids = st.integers(0, 4).map(str)
 
 marks = st.builds(Mark, ts=times, symbol=symbols, price=prices)
 rates = st.builds(Fx, ts=times, ccy=currencies, rate=quantities)
@@ -81,6 +81,25 @@ orders = st.builds(
     reduce_only=st.booleans(),
 ) | st.builds(Cancel, ts=times, id=ids)
 fresh = marks | rates | fills | cash | orders
+quick = marks | marks | marks | rates | fresh
+"""Mostly prices: what is worth letting go of."""
+
+HELD = (
+    *(Fx(ts=BEGIN_S, ccy=ccy, rate=Decimal(2)) for ccy in ("USD", "BTC", "ETH", "EUR", "BNB")),
+    *(Mark(ts=BEGIN_S, symbol=each.symbol, price=Decimal(100)) for each in INSTRUMENTS),
+    *(
+        Fill(
+            ts=BEGIN_S,
+            id=each.symbol,
+            symbol=each.symbol,
+            side=side,
+            qty=Decimal(9),
+            price=Decimal(100),
+        )
+        for each, side in zip(INSTRUMENTS, ("buy", "sell", "buy", "sell"), strict=True)
+    ),
+)
+"""A position in each, and nothing unknown: every sample may make a peak or a fall."""
 
 
 def book(*events: AnyEvent, prices_kept: int = 10_000) -> AccountBook:
@@ -191,13 +210,21 @@ def sums(exposures: Exposures) -> object:
 def test_the_sums_are_those_of_all_symbols_weighed_anew(
     events: list[AnyEvent], order: AnyEvent
 ) -> None:
-    of = book(ACCOUNT, *events, order)
+    of = book(ACCOUNT, *HELD, *events, order)
     anew = Exposures(of.worth)
     with exact():
         for each in of.orders.values():
             anew.enter(each)
         anew.reprice_all(None)
     assert sums(of.exposures) == sums(anew)
+
+
+def test_an_order_that_turns_out_to_be_of_another_symbol_leaves_the_first() -> None:
+    def order(symbol: str, at: int) -> Order:
+        return Order(id="1", symbol=symbol, side="buy", qty=Decimal(90), ts=BEGIN_S + at)
+
+    moved = book(ACCOUNT, *HELD, order("L", 2), order("S", 1))
+    assert sums(moved.exposures) == sums(book(ACCOUNT, *HELD, order("S", 1)).exposures)
 
 
 @given(
@@ -211,7 +238,7 @@ def test_the_sums_are_those_of_all_symbols_weighed_anew(
 def test_the_answer_is_what_is_so_once_the_order_is_there(
     events: list[AnyEvent], symbol: str, side: str, qty: Decimal, reduce_only: bool
 ) -> None:
-    of = book(ACCOUNT, Mark(symbol=symbol, price=Decimal(100)), *events)
+    of = book(ACCOUNT, *HELD, *events)
     path = of.worth.paths[symbol]
     before = shown.book(of)
     judged = of.exposures.judge(
@@ -236,10 +263,11 @@ def test_the_answer_is_what_is_so_once_the_order_is_there(
 # --- old prices -----------------------------------------------------------------------------------
 
 
-@given(events=st.lists(fresh, max_size=80), kept=st.integers(1, 8))
+@given(events=st.lists(quick, min_size=10, max_size=80), kept=st.integers(1, 8))
 @settings(max_examples=150)
 def test_old_prices_are_let_go_and_nothing_changes(events: list[AnyEvent], kept: int) -> None:
-    thin, thick = book(ACCOUNT, SESSION, prices_kept=kept), book(ACCOUNT, SESSION)
+    thin = book(ACCOUNT, SESSION, *HELD, prices_kept=kept)
+    thick = book(ACCOUNT, SESSION, *HELD)
     for event in in_order(events):
         thin.apply(event)
         thick.apply(event)
@@ -247,13 +275,17 @@ def test_old_prices_are_let_go_and_nothing_changes(events: list[AnyEvent], kept:
     assert worth(thin) == again(thin)
 
 
-@given(events=st.lists(fresh, max_size=60), late=st.lists(fills | marks | rates, max_size=5))
+@given(
+    events=st.lists(quick, min_size=10, max_size=60),
+    late=st.lists(fills | marks | rates, max_size=5),
+)
 @settings(max_examples=100)
 def test_what_is_no_later_than_the_prices_kept_finds_everything_in_its_place(
     events: list[AnyEvent], late: list[AnyEvent]
 ) -> None:
     kept = 6
-    thin, thick = book(ACCOUNT, SESSION, prices_kept=kept), book(ACCOUNT, SESSION)
+    thin = book(ACCOUNT, SESSION, *HELD, prices_kept=kept)
+    thick = book(ACCOUNT, SESSION, *HELD)
     for event in in_order(events):
         thin.apply(event)
         thick.apply(event)
@@ -266,13 +298,13 @@ def test_what_is_no_later_than_the_prices_kept_finds_everything_in_its_place(
             assert worth(thin) == again(thin)
 
 
-@given(events=st.lists(fresh, min_size=10, max_size=60), late=fills, price=prices)
+@given(events=st.lists(quick, min_size=10, max_size=60), late=fills, price=prices)
 @settings(max_examples=100)
 def test_what_comes_later_still_counts_in_full_where_it_counts_now(
     events: list[AnyEvent], late: Fill, price: Decimal
 ) -> None:
     """In the settle currency, so that no old rate is asked for: that would be another one."""
-    thin, thick = book(ACCOUNT, prices_kept=2), book(ACCOUNT)
+    thin, thick = book(ACCOUNT, *HELD, prices_kept=2), book(ACCOUNT, *HELD)
     news = (
         Fill(id="late", symbol="L", side="buy", qty=late.qty, price=price, ts=BEGIN_S + 1),
         Correct(id="late", symbol="L", price=price + 1),
@@ -284,6 +316,20 @@ def test_what_comes_later_still_counts_in_full_where_it_counts_now(
     assert shown.positions(thin) == shown.positions(thick)
     with exact():
         assert shown.account(thin)["equity"] == shown.account(thick)["equity"]
+
+
+def test_the_deepest_fall_outlives_the_prices_that_made_it() -> None:
+    """From 150 to 90, before a higher peak: 60 on a tenth of one contract."""
+    of = book(
+        ACCOUNT,
+        Fill(id="1", symbol="L", side="buy", qty=Decimal(1), price=Decimal(100), ts=BEGIN_S + 1),
+        prices_kept=2,
+    )
+    for at, price in enumerate((100, 150, 90, 160, *(20 * [120]))):
+        of.apply(Mark(symbol="L", price=Decimal(price), ts=BEGIN_S + 2 + at))
+    with exact():
+        found = shown.account(of)
+    assert (found["max_drawdown"], found["peak_equity"]) == ("6", "1006")
 
 
 def test_prices_without_end_need_no_more_room() -> None:
