@@ -11,8 +11,6 @@ from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from .base import Fact
-
 Kind = Literal["linear", "inverse", "spot"]
 Side = Literal["buy", "sell"]
 Symbol = Annotated[str, Meta(min_length=1, max_length=64)]
@@ -217,13 +215,3 @@ AnyEvent = (
     | Session
     | Tick
 )
-
-
-class Booked(Fact, frozen=True, kw_only=True, tag="booked"):
-    """An event that the book of this account took in."""
-
-    account: str
-    event: AnyEvent
-
-
-Facts = Booked

@@ -31,6 +31,7 @@ from ...actors.messages import (
 )
 from . import show, talk
 from .audit import audit
+from .book import book
 from .halting import COMMANDS as HALTING
 from .journal import journal
 from .options import PATH, everywhere
@@ -227,7 +228,7 @@ def reload() -> None:
     emit(document, show.reloaded(reply.source, reply.changed, reply.needs_restart))
 
 
-for _command in (*HALTING, audit, journal):
+for _command in (*HALTING, audit, journal, book):
     main.add_command(_command)
 
 

@@ -74,7 +74,8 @@ class AccountBook:
         self.fees: dict[str, dict[str, tuple[Decimal, int]]] = {}
         """By symbol and currency: the sum, and of how many fills."""
         self._told: dict[FillKey, list[Told]] = {}
-        self._adopted: dict[str, Key] = {}
+        self._adopted: dict[str, tuple[int, Key]] = {}
+        """By symbol: as of when, and where it was told."""
         self._conflicts: dict[str, None] = {}
         self._rogues: dict[FillKey, None] = {}
         """Fills that say of themselves that they are of no order."""
@@ -306,9 +307,9 @@ class AccountBook:
         path = self._path(event.symbol)
         place = (nanoseconds(event.as_of), key[1])
         adopted = self._adopted.get(event.symbol)
-        if adopted is not None and adopted[0] > place[0]:
+        if adopted is not None and adopted > (place[0], key):
             return
-        self._adopted[event.symbol] = place
+        self._adopted[event.symbol] = (place[0], key)
         for fill in tuple(path.fills):
             if fill.key[0] <= place[0]:
                 self._take_out(path, fill)
