@@ -122,7 +122,11 @@ class MemoryLeasePage:
     # --- how workers find it ----------------------------------------------------------------------
 
     def link(self, path: Path) -> None:
-        """Lead whoever opens `path` for reading to this page, in place of what was there."""
+        """Lead whoever opens `path` for reading to this page, in place of what was there. THE PAGE
+        SAYS SO FIRST: who comes by a dead riskd's link, to the same number of a process and of a
+        descriptor, finds that it is not his."""
+        real = os.fsencode(os.path.realpath(path.parent))
+        self._words[lease.AT_PATH] = lease.path_hash(real, os.fsencode(path.name))
         new = path.with_name(path.name + ".new")
         new.unlink(missing_ok=True)
         new.symlink_to(self._address)

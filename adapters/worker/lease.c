@@ -7,20 +7,35 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { OPEN, REDUCE_ONLY, HALTED, EXPIRED, NO_PAGE, PAGE_BYTES = 16384, ENTRIES_MAX = 1020 };
-enum { GENERATION = 3, UNTIL, EPOCH, MODE, COUNT, ENTRIES };
+enum { OPEN, REDUCE_ONLY, HALTED, EXPIRED, NO_PAGE, PAGE_BYTES = 16384, ENTRIES_MAX = 1019 };
+enum { PATH = 3, GENERATION, UNTIL, EPOCH, MODE, COUNT, ENTRIES };
 #define LEASE_NS_MAX UINT64_C(120000000000)
 #define FIRST(word) __atomic_load_n(&(word), __ATOMIC_ACQUIRE) /* before all that follows */
 #define LOAD(word) __atomic_load_n(&(word), __ATOMIC_RELAXED)
 
-static uint64_t scope_hash(const char *scope) { /* 64-bit FNV-1a */
-  uint64_t hash = 0xcbf29ce484222325;
-  for (; *scope; scope++) hash = (hash ^ (unsigned char)*scope) * 0x100000001b3;
+static uint64_t hash_on(uint64_t hash, const char *text) { /* 64-bit FNV-1a */
+  for (; *text; text++) hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
+  return hash;
+}
+
+static uint64_t scope_hash(const char *scope) { return hash_on(0xcbf29ce484222325, scope); }
+
+/* Of its real directory, a slash and its name. 0: there is no such directory. */
+static uint64_t path_hash(const char *path) {
+  const char *slash = strrchr(path, '/');
+  char *directory = slash ? strndup(path, slash - path + 1) : strdup(".");
+  char *real = directory ? realpath(directory, NULL) : NULL;
+  uint64_t hash = 0;
+  if (real) hash = hash_on(hash_on(scope_hash(real), "/"), slash ? slash + 1 : path);
+  free(real);
+  free(directory);
   return hash;
 }
 
@@ -35,7 +50,11 @@ static const uint64_t *lease_open(const char *path) {
     page = mmap(NULL, PAGE_BYTES, PROT_READ, MAP_SHARED, file, 0);
   if (file >= 0) close(file);
   if (page == MAP_FAILED) return NULL;
-  return page[0] == 0x65736c646b736972 && page[1] == 1 && page[2] == PAGE_BYTES ? page : NULL;
+  if (page[0] == 0x65736c646b736972 && page[1] == 1 && page[2] == PAGE_BYTES && page[PATH] &&
+      page[PATH] == path_hash(path)) /* else it belongs to another riskd */
+    return page;
+  munmap((void *)page, PAGE_BYTES);
+  return NULL;
 }
 
 static int lease_check(const uint64_t *page, const uint64_t *scopes, int n) {

@@ -27,7 +27,7 @@ from typing import Literal, NamedTuple
 MAGIC = int.from_bytes(b"riskdlse", "little")
 VERSION = 1
 PAGE_BYTES = 16_384
-GENERATION, UNTIL, EPOCH, ENTRIES = 3, 4, 5, 8
+PATH, GENERATION, UNTIL, EPOCH, ENTRIES = 3, 4, 5, 6, 9
 ENTRIES_MAX = (PAGE_BYTES // 8 - ENTRIES) // 2
 OPEN, REDUCE_ONLY, HALT = range(3)
 
@@ -54,7 +54,7 @@ class Refusal(NamedTuple):
 
 
 class _Table(NamedTuple):
-    """A whole copy of what is halted: the page's words 5 on, under one generation."""
+    """A whole copy of what is halted: the page's words 6 on, under one generation."""
 
     words: "memoryview[int]"
     generation: int
@@ -86,10 +86,10 @@ class View:
         words, generation, newest = self._open
         # The lease before the generation, the clock after both. So at the instant at which the
         # generation was loaded all of it held: the lease it was found with had not run out.
-        # UNTIL is 4 and GENERATION 3: to look the names up would take a tenth of the time.
-        until_ns = words[4]
+        # UNTIL is 5 and GENERATION 4: to look the names up would take a tenth of the time.
+        until_ns = words[5]
         if (
-            words[3] == generation
+            words[4] == generation
             and monotonic_ns() < until_ns
             and (epoch is None or epoch == newest)
         ):
@@ -132,7 +132,8 @@ class Lease:
     """A page, found by its path. There may be none: then every view refuses, and says why."""
 
     def __init__(self, path: str | Path, *, owner: int | None = None) -> None:
-        """`owner` is the user that riskd runs as; None: this one, or root."""
+        """`path` is the one that riskd linked its page under: links may lead to its directory, and
+        no other link to itself. `owner` is the user that riskd runs as; None: this one, or root."""
         self._path = os.fspath(path)
         self._owners = {os.geteuid(), 0} if owner is None else {owner}
         self._words = _NOTHING
@@ -195,8 +196,9 @@ class Lease:
             identity = status.st_dev, status.st_ino
             if identity == self._identity:
                 return
-            self._words = _mapped(descriptor, status, self._owners)
-            self._identity = identity
+            words = _mapped(descriptor, status, self._owners)
+            _check_is_of(self._path, words)
+            self._words, self._identity = words, identity
         except (NoPage, OSError) as problem:
             raise NoPage(f"{self._path} is no lease page: {problem}") from problem
         finally:
@@ -205,8 +207,18 @@ class Lease:
 
 def scope_hash(scope: str) -> int:
     """64-bit FNV-1a."""
+    return _hashed(scope.encode())
+
+
+def path_hash(path: str) -> int:
+    """The same hash of its real directory, a slash and its name."""
+    directory, name = os.path.split(path)
+    return _hashed(os.fsencode(os.path.realpath(directory)) + b"/" + os.fsencode(name))
+
+
+def _hashed(text: bytes) -> int:
     found = 0xCBF29CE484222325
-    for byte in scope.encode():
+    for byte in text:
         found = (found ^ byte) * 0x100000001B3 & 0xFFFF_FFFF_FFFF_FFFF
     return found
 
@@ -270,6 +282,12 @@ def _mapped(descriptor: int, status: os.stat_result, owners: Container[int]) -> 
     if words[1] != VERSION:
         raise NoPage(f"it has layout {words[1]}, and this reader knows layout {VERSION}")
     return words
+
+
+def _check_is_of(path: str, words: "memoryview[int]") -> None:
+    """A riskd that was killed leaves its link, and the numbers in it may become another one's."""
+    if words[PATH] != path_hash(path):
+        raise NoPage("it belongs to another riskd, which has it under another path")
 
 
 _NOTHING = memoryview(bytes(PAGE_BYTES)).cast("Q")

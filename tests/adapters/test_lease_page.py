@@ -118,6 +118,7 @@ def test_a_new_page_lets_nothing_pass(page: MemoryLeasePage) -> None:
     assert tuple(words[:3]) == HEADER
     assert not passes(words)
     assert words[lease.AT_UNTIL] == 0
+    assert words[lease.AT_PATH] == 0
 
 
 def test_a_publish_shows_all_of_it(page: MemoryLeasePage) -> None:
@@ -348,11 +349,33 @@ def test_a_publish_that_never_ends_does_not_hold_up_who_seizes_the_page(
 def test_the_link_leads_every_process_to_the_page(page: MemoryLeasePage, tmp_path: Path) -> None:
     page.link(tmp_path / "riskd.lease")
     page.publish({}, 3)
-    program = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read(48))"
+    program = "import sys; sys.stdout.buffer.write(open(sys.argv[1], 'rb').read(56))"
     read = subprocess.run(
         [sys.executable, "-c", program, tmp_path / "riskd.lease"], check=True, capture_output=True
     ).stdout
-    assert memoryview(read).cast("Q").tolist() == [*HEADER, 2, 0, 3]
+    assert memoryview(read).cast("Q").tolist() == [
+        *HEADER,
+        lease.path_hash(bytes(tmp_path.resolve()), b"riskd.lease"),
+        2,
+        0,
+        3,
+    ]
+
+
+def test_the_page_says_whose_it_is_before_the_link_leads_to_it(
+    page: MemoryLeasePage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = []
+    replace, words = Path.replace, mapped(page)
+
+    def seen(new: Path, path: Path) -> Path:
+        said.append(words[lease.AT_PATH])
+        return replace(new, path)
+
+    monkeypatch.setattr(Path, "replace", seen)
+    (tmp_path / "way").symlink_to(tmp_path)
+    page.link(tmp_path / "way" / "riskd.lease")
+    assert said == [lease.path_hash(bytes(tmp_path.resolve()), b"riskd.lease")]
 
 
 def test_the_link_replaces_the_last_ones(page: MemoryLeasePage, tmp_path: Path) -> None:

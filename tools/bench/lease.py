@@ -12,7 +12,7 @@ from ctypes import c_ulonglong
 from functools import partial
 from pathlib import Path
 
-from ...actors.core.lease import PAGE_BYTES
+from ...actors.core.lease import AT_GENERATION, PAGE_BYTES
 from ...actors.messages import Mode
 from ...adapters.lease_page import MemoryLeasePage
 from ...adapters.worker.lease import Lease
@@ -79,7 +79,7 @@ def _per_act(samples_s: Sequence[float]) -> Figure:
 
 def _halted(n: int, page: MemoryLeasePage, readers: int) -> list[Result]:
     alone = memoryview(mmap.mmap(-1, PAGE_BYTES)).cast("Q")
-    store = timed(partial(alone.__setitem__, 3, 1))
+    store = timed(partial(alone.__setitem__, AT_GENERATION, 1))
 
     def halt() -> float:
         """From an open page to one that halts everything."""

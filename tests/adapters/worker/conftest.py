@@ -113,9 +113,11 @@ def restless(tmp_path: Path) -> Iterator[tuple[Path, str, str]]:
 # --- made by somebody else ------------------------------------------------------------------------
 
 
-def page_of(changed: Mapping[int, int]) -> bytes:
+def page_of(path: Path, changed: Mapping[int, int]) -> bytes:
     words = [0] * (layout.PAGE_BYTES // layout.WORD_BYTES)
-    words[:4] = [layout.MAGIC, layout.VERSION, layout.PAGE_BYTES, 2]
+    words[:3] = [layout.MAGIC, layout.VERSION, layout.PAGE_BYTES]
+    words[layout.AT_PATH] = layout.path_hash(bytes(path.parent.resolve()), bytes(Path(path.name)))
+    words[layout.AT_GENERATION] = 2
     words[layout.AT_UNTIL] = time.monotonic_ns() + MINUTE_NS
     for at, word in changed.items():
         words[at] = word
@@ -132,9 +134,10 @@ def lying() -> Callable[..., AbstractContextManager[Path]]:
     ) -> Iterator[Path]:
         descriptor = os.memfd_create("test", os.MFD_ALLOW_SEALING)
         try:
-            os.write(descriptor, (page_of(changed) * 2)[:size])
+            path = Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+            os.write(descriptor, (page_of(path, changed) * 2)[:size])
             fcntl.fcntl(descriptor, fcntl.F_ADD_SEALS, SEALS & ~unsealed)
-            yield Path(f"/proc/{os.getpid()}/fd/{descriptor}")
+            yield path
         finally:
             os.close(descriptor)
 

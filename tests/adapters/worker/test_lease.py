@@ -351,6 +351,48 @@ def test_a_view_of_what_is_no_scope_is_a_mistake(scope: str, live: Any) -> None:
 # --- another riskd --------------------------------------------------------------------------------
 
 
+def test_a_dead_riskds_link_that_leads_to_another_ones_page_is_refused(
+    live: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "dead").mkdir()
+    for path in (tmp_path / "dead" / "riskd.lease", tmp_path / "riskd.lease2"):
+        path.symlink_to(live.path.readlink())
+        view = Lease(path).view("account:main")
+        assert kind(view) == "unreadable"
+        assert "belongs to another riskd" in why(view)
+        assert str(path) in why(view)
+    assert kind(live.view("account:main")) is None
+
+
+def test_a_reader_goes_on_to_no_page_of_another_riskd(
+    live: Any, tmp_path: Path, hand: Hand, published: Publish
+) -> None:
+    view = live.view("account:main")
+    hand.ns = time.monotonic_ns()
+    assert kind(view) is None
+    with published(tmp_path / "other.lease") as other:
+        live.path.unlink()
+        live.path.symlink_to(other.path.readlink())
+        hand.ns += MINUTE_NS
+        other.page.extend(hand.ns + MINUTE_NS)
+        assert kind(view) == "unreadable"
+        assert "belongs to another riskd" in why(view)
+
+
+def test_a_page_that_was_never_linked_is_refused(lying: Lying) -> None:
+    with lying({layout.AT_PATH: 0}) as path:
+        assert verdict(path) == "unreadable"
+
+
+def test_every_way_to_the_directory_leads_to_the_page(
+    live: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "way").symlink_to(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    ways = ("riskd.lease", "way/riskd.lease", "./way/way/riskd.lease", f"/{tmp_path}//riskd.lease")
+    assert [kind(Lease(way).view()) for way in ways] == [None] * 4
+
+
 def test_after_a_restart_of_riskd_the_new_page_is_found(
     tmp_path: Path, hand: Hand, published: Publish
 ) -> None:
