@@ -37,6 +37,13 @@ STDIN = "stdin"
 EVENTS: Mapping[str, type[AnyEvent]] = {str(e.__struct_config__.tag): e for e in get_args(AnyEvent)}
 _NUMBER = 'write an exact number in quotes, as "0.25"'
 _TIME = "write ISO 8601, as 2024-05-17T12:00:00Z, or a whole number since 1970"
+_NUMBERS: Mapping[type[AnyEvent], tuple[str, ...]] = {
+    event: tuple(
+        field for field, kind in get_type_hints(event).items() if Decimal in (kind, *get_args(kind))
+    )
+    for event in EVENTS.values()
+}
+_EXACT = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 _REMEDIES = {
     "type": f"the types are {', '.join(EVENTS)}",
     "ts": _TIME,
@@ -47,12 +54,7 @@ _REMEDIES = {
     "tz": "write a name of the IANA database, as America/New_York",
     "reset": "write HH:MM, as 17:00",
     "week_start": "write a day's name, as monday",
-    **{
-        field: _NUMBER
-        for event in EVENTS.values()
-        for field, kind in get_type_hints(event).items()
-        if Decimal in (kind, *get_args(kind))
-    },
+    **{field: _NUMBER for fields in _NUMBERS.values() for field in fields},
 }
 _TEXT = "write a text in quotes, neither empty nor long"
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -168,6 +170,11 @@ def event_of(line: bytes) -> AnyEvent:
     document = _document(line)
     # One kind at a time: msgspec would make its plan of the union anew for each line.
     kind = _kind(document)
+    for field in _NUMBERS[kind]:
+        # Python's decimals also take spaces, underscores and the digits of every script.
+        value = document.get(field)
+        if type(value) is str and not _EXACT.fullmatch(value):
+            raise _wrong(field, "is no finite number")
     try:
         event: AnyEvent = msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
