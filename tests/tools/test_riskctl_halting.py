@@ -427,7 +427,7 @@ def test_ctrl_c_at_the_question_is_130_and_nothing_is_sent(
         return b"y\n"  # Python may begin to read just after the signal; a yes comes too late then.
 
     said = on_terminal(place, *words, answer=interrupt)
-    assert said.status == 130
+    assert said.status == 130, said
     assert "Traceback" not in said.text
     assert desk.changes == []
 
