@@ -1,5 +1,6 @@
 """The commands that stop trading and let it go on: what they send, ask, print and leave."""
 
+import contextlib
 import json
 import os
 import pty
@@ -423,8 +424,13 @@ def test_ctrl_c_at_the_question_is_130_and_nothing_is_sent(
     place: Path, desk: Desk, words: list[str]
 ) -> None:
     def interrupt(process: "subprocess.Popen[bytes]") -> bytes:
-        process.send_signal(signal.SIGINT)
-        return b"y\n"  # Python may begin to read just after the signal; a yes comes too late then.
+        """As a person does, who presses it again when nothing happens: a signal that comes just
+        before Python begins to read is heard only after the next one."""
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(2.0)
+        return b""
 
     said = on_terminal(place, *words, answer=interrupt)
     assert said.status == 130, said
