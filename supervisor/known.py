@@ -1,7 +1,10 @@
 """Every projection of the ledger, in one place: what riskd knows is what a repair has to keep."""
 
+from zoneinfo import ZoneInfo
+
 import attrs
 
+from ..actors.core.books import Books
 from ..actors.core.halts import Halts
 from .ledger import Projection
 from .past import SupervisionHistory
@@ -13,7 +16,8 @@ class Known:
 
     supervision: SupervisionHistory = attrs.field(factory=SupervisionHistory)
     halts: Halts = attrs.field(factory=Halts)
+    books: Books = attrs.field(factory=lambda: Books(ZoneInfo))
 
     def projections(self) -> tuple[Projection, ...]:
         """All of them, in the order in which each fact is applied."""
-        return (self.supervision, self.halts)
+        return (self.supervision, self.halts, self.books)

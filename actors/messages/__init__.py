@@ -20,7 +20,30 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from . import daemon, halts, history, metrics, talk, tree
+from . import accounts, daemon, halts, history, metrics, talk, tree
+from .accounts import (
+    AccountClosed,
+    AccountOpened,
+    Booked,
+    BookFlagged,
+    EquityAgreed,
+    EquityDrifted,
+    EquityReported,
+    InstrumentDelisted,
+    InstrumentListed,
+    Listing,
+    OrdersAre,
+    PnlIs,
+    PositionsAre,
+    Reported,
+    ReportEquity,
+    ReportEvents,
+    SessionClockSet,
+    SessionReset,
+    ShowOrders,
+    ShowPnl,
+    ShowPositions,
+)
 from .base import (
     PROTOCOL,
     Bearing,
@@ -118,12 +141,26 @@ from .tree import (
     SupervisorEscalated,
 )
 
-ClientCommand = talk.Commands | tree.Commands | daemon.Commands | halts.Commands | metrics.Commands
+ClientCommand = (
+    talk.Commands
+    | tree.Commands
+    | daemon.Commands
+    | halts.Commands
+    | metrics.Commands
+    | accounts.Commands
+)
 """What may arrive on the socket. Anything else gets a typed error."""
 
-AnyReply = talk.Replies | tree.Replies | daemon.Replies | halts.Replies | metrics.Replies
+AnyReply = (
+    talk.Replies
+    | tree.Replies
+    | daemon.Replies
+    | halts.Replies
+    | metrics.Replies
+    | accounts.Replies
+)
 AnyPush = talk.Pushes
-AnyFact = tree.Facts | daemon.Facts | halts.Facts | history.Facts
+AnyFact = tree.Facts | daemon.Facts | halts.Facts | history.Facts | accounts.Facts
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
@@ -141,6 +178,8 @@ class Recorded(Struct, frozen=True, kw_only=True):
 
 __all__ = [
     "PROTOCOL",
+    "AccountClosed",
+    "AccountOpened",
     "ActorKillAsked",
     "ActorKilled",
     "ActorSilent",
@@ -151,6 +190,8 @@ __all__ = [
     "AnyReply",
     "Bearing",
     "Beat",
+    "BookFlagged",
+    "Booked",
     "By",
     "Cause",
     "ChildEnded",
@@ -167,6 +208,9 @@ __all__ = [
     "ConfigReloaded",
     "DaemonStarted",
     "DaemonStopped",
+    "EquityAgreed",
+    "EquityDrifted",
+    "EquityReported",
     "Error",
     "Fact",
     "Freeze",
@@ -176,11 +220,14 @@ __all__ = [
     "HaltsEnded",
     "HaltsLifted",
     "Hello",
+    "InstrumentDelisted",
+    "InstrumentListed",
     "JournalRepaired",
     "KillActor",
     "KillSwitchTriggered",
     "LeaseLapsed",
     "LeaseRenewed",
+    "Listing",
     "Loosening",
     "LooseningProposed",
     "LooseningWithdrawn",
@@ -190,7 +237,10 @@ __all__ = [
     "Metric",
     "Mode",
     "Name",
+    "OrdersAre",
+    "PnlIs",
     "Position",
+    "PositionsAre",
     "ProjectionRebuilt",
     "Pulse",
     "Push",
@@ -204,10 +254,18 @@ __all__ = [
     "Reloaded",
     "Reply",
     "Report",
+    "ReportEquity",
+    "ReportEvents",
+    "Reported",
     "Scope",
     "Seconds",
+    "SessionClockSet",
+    "SessionReset",
     "ShowConfig",
     "ShowHalts",
+    "ShowOrders",
+    "ShowPnl",
+    "ShowPositions",
     "SnapshotSkipped",
     "State",
     "Status",

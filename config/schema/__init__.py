@@ -9,10 +9,14 @@ Each module holds the sections of one subject; here they come together.
 """
 
 from collections.abc import Iterator, Mapping
+from typing import Annotated
+
+from msgspec import Meta, field
 
 from .base import RESTART, Disagreement, Section
 from .daemon import Control, Journal, Riskd, Security, Supervision
 from .halting import KillSwitch, Lease, Session
+from .trading import ACCOUNTS_MAX, INSTRUMENTS_MAX, Account, Book, Instrument, Named
 from .triggers import (
     TRIGGERS_MAX,
     AnyTrigger,
@@ -25,9 +29,7 @@ from .triggers import (
 )
 
 NOT_BUILT: Mapping[str, str] = {
-    "accounts": "no order would be checked for them",
     "brokers": "none would be connected",
-    "instruments": "none would be priced",
     "workers": "none would be started",
     "rules": "no order would be held to them",
     "alerting": "nobody would be told anything",
@@ -47,31 +49,45 @@ class Config(Section, frozen=True, kw_only=True):
     kill_switch: KillSwitch = KillSwitch()
     lease: Lease = Lease()
     session: Session = Session()
+    accounts: Annotated[dict[Named, Account], Meta(max_length=ACCOUNTS_MAX)] = field(
+        default_factory=dict
+    )
+    instruments: Annotated[tuple[Instrument, ...], Meta(max_length=INSTRUMENTS_MAX)] = ()
+    book: Book = Book()
     triggers: Triggers = ()
     security: Security = Security()
 
     def disagreements(self) -> Iterator[Disagreement]:
-        """The name of a trigger is what its halts are known by."""
-        names = [trigger.name for trigger in self.triggers]
-        for position, name in enumerate(names):
-            if (first := names.index(name)) != position:
-                yield Disagreement(
-                    "triggers",
-                    f"has entries with the same name: numbers {first + 1} and {position + 1}",
-                    "give each its own",
-                )
+        """Triggers and instruments are known by their names, each by its own."""
+        for key, word, names in (
+            ("triggers", "name", [trigger.name for trigger in self.triggers]),
+            ("instruments", "symbol", [each.symbol for each in self.instruments]),
+        ):
+            first: dict[str, int] = {}
+            for position, name in enumerate(names, 1):
+                if first.setdefault(name, position) != position:
+                    yield Disagreement(
+                        key,
+                        f"has entries with the same {word}: numbers {first[name]} and {position}",
+                        "give each its own",
+                    )
 
 
 __all__ = [
+    "ACCOUNTS_MAX",
+    "INSTRUMENTS_MAX",
     "NOT_BUILT",
     "RESTART",
     "TRIGGERS_MAX",
+    "Account",
     "AnyTrigger",
+    "Book",
     "Command",
     "Config",
     "Control",
     "Disagreement",
     "FileAppears",
+    "Instrument",
     "Journal",
     "KillSwitch",
     "Lease",

@@ -102,7 +102,7 @@ class Lease(Section, frozen=True, kw_only=True):
 
 
 class Session(Section, frozen=True, kw_only=True):
-    """The trading day by which a halt `until the session's reset` ends."""
+    """The trading day and week: losses count by it, and a halt `until the session's reset` ends."""
 
     zone: Annotated[
         str,
@@ -123,3 +123,7 @@ class Session(Section, frozen=True, kw_only=True):
             description="When a session ends and the next begins, once a day by that clock.",
         ),
     ] = "00:00"
+    week_start: Annotated[
+        Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"],
+        Meta(description="The day on whose reset the trading week begins."),
+    ] = "monday"

@@ -1,0 +1,221 @@
+"""The books of all accounts: the projection that everything about money is asked of.
+
+Facts come as they were decided: what goes in has passed the door, and is applied to one account or,
+where it names none, to every one. An account or an instrument that the configuration drops is
+closed, and what is held of it is counted on.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, tzinfo
+from decimal import Decimal
+from typing import Any
+
+import attrs
+import msgspec
+
+from ..messages import (
+    AccountClosed,
+    AccountOpened,
+    Booked,
+    EquityAgreed,
+    EquityDrifted,
+    EquityReported,
+    Fact,
+    InstrumentDelisted,
+    InstrumentListed,
+    Listing,
+    Recorded,
+    SessionClockSet,
+)
+from ..messages.book import Account, Instrument, Session
+from .book.account import AccountBook
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Equity(msgspec.Struct, frozen=True, array_like=True):
+    """What a broker said of an account's worth."""
+
+    theirs: Decimal
+    at: datetime
+    monotonic_s: float
+
+
+class About(msgspec.Struct, array_like=True):
+    """What is known of an account beside its book."""
+
+    name: str
+    currency: str
+    balance: Decimal
+    exchange: str | None = None
+    is_open: bool = True
+    equity: Equity | None = None
+    is_drifting: bool = False
+
+
+@attrs.define(eq=False)
+class Held:
+    """An account."""
+
+    about: About
+    book: AccountBook
+
+
+class _State(msgspec.Struct):
+    """What `dump` writes."""
+
+    listings: list[Listing]
+    delisted: list[str]
+    clock: SessionClockSet | None
+    accounts: list["_Dumped"]
+
+
+class _Dumped(msgspec.Struct):
+    about: About
+    book: msgspec.Raw
+
+
+class Books:
+    """Every account, and every instrument."""
+
+    name = "book"
+    version = 1
+
+    def __init__(self, zone: Callable[[str], tzinfo]) -> None:
+        self._zone = zone
+        self._acts: Mapping[type[Fact], Callable[[Recorded, Any], None]] = {
+            InstrumentListed: self._list,
+            InstrumentDelisted: self._delist,
+            AccountOpened: self._open,
+            AccountClosed: self._close,
+            SessionClockSet: self._set_clock,
+            Booked: self._book,
+            EquityReported: self._hear_equity,
+            EquityDrifted: self._drift,
+            EquityAgreed: self._agree,
+        }
+        self.load(None)
+
+    # --- as a projection
+
+    def apply(self, recorded: Recorded) -> None:
+        fact = recorded.fact
+        act = self._acts.get(type(fact))
+        if act is not None:
+            act(recorded, fact)
+
+    def load(self, state: bytes | None) -> None:
+        """Go back to a dump, or to before the first fact."""
+        self.accounts: dict[str, Held] = {}
+        self.listings: dict[str, Listing] = {}
+        """Every instrument that was ever listed, as it was last."""
+        self.delisted: set[str] = set()
+        self.clock: SessionClockSet | None = None
+        if state is None:
+            return
+        found = _decode(state)
+        self.listings = {listing.symbol: listing for listing in found.listings}
+        self.delisted, self.clock = set(found.delisted), found.clock
+        for one in found.accounts:
+            book = self._new()
+            book.load(bytes(one.book))
+            self.accounts[one.about.name] = Held(one.about, book)
+
+    def dump(self) -> Iterable[bytes]:
+        held = [(_encode(one.about), one.book.dump()) for one in self.accounts.values()]
+        head = {
+            "listings": list(self.listings.values()),
+            "delisted": sorted(self.delisted),
+            "clock": self.clock,
+        }
+        return _pieces(_encode(head), held)
+
+    def _new(self) -> AccountBook:
+        return AccountBook(self._zone)
+
+    # --- what is there
+
+    def listed(self, symbol: str) -> Listing | None:
+        """The instrument, if orders in it may be permitted at all."""
+        return None if symbol in self.delisted else self.listings.get(symbol)
+
+    def _list(self, _recorded: Recorded, fact: InstrumentListed) -> None:
+        listing = fact.listing
+        self.listings[listing.symbol] = listing
+        self.delisted.discard(listing.symbol)
+        event = _instrument(listing)
+        for held in self.accounts.values():
+            held.book.apply(event)
+
+    def _delist(self, _recorded: Recorded, fact: InstrumentDelisted) -> None:
+        self.delisted.add(fact.symbol)
+
+    def _open(self, _recorded: Recorded, fact: AccountOpened) -> None:
+        held = self.accounts.get(fact.account)
+        if held is not None:
+            held.about.exchange, held.about.is_open = fact.exchange, True
+            return
+        book = self._new()
+        for listing in self.listings.values():
+            book.apply(_instrument(listing))
+        book.apply(Account(ccy=fact.currency, balance=fact.balance))
+        if self.clock is not None:
+            book.apply(_session(self.clock))
+        about = About(fact.account, fact.currency, fact.balance, fact.exchange)
+        self.accounts[fact.account] = Held(about, book)
+
+    def _close(self, _recorded: Recorded, fact: AccountClosed) -> None:
+        self.accounts[fact.account].about.is_open = False
+
+    def _set_clock(self, _recorded: Recorded, fact: SessionClockSet) -> None:
+        self.clock = fact
+        for held in self.accounts.values():
+            held.book.apply(_session(fact))
+
+    # --- what happens
+
+    def _book(self, _recorded: Recorded, fact: Booked) -> None:
+        if fact.account is not None:
+            self.accounts[fact.account].book.apply(fact.event)
+            return
+        for held in self.accounts.values():
+            held.book.apply(fact.event)
+
+    def _hear_equity(self, recorded: Recorded, fact: EquityReported) -> None:
+        about = self.accounts[fact.account].about
+        about.equity = Equity(fact.theirs, recorded.at, recorded.monotonic_s)
+
+    def _drift(self, _recorded: Recorded, fact: EquityDrifted) -> None:
+        self.accounts[fact.account].about.is_drifting = True
+
+    def _agree(self, _recorded: Recorded, fact: EquityAgreed) -> None:
+        self.accounts[fact.account].about.is_drifting = False
+
+
+def _instrument(listing: Listing) -> Instrument:
+    return Instrument(
+        symbol=listing.symbol,
+        kind=listing.kind,
+        multiplier=listing.multiplier,
+        quote=listing.quote,
+        settle=listing.settle,
+        base=listing.base,
+    )
+
+
+def _session(clock: SessionClockSet) -> Session:
+    return Session(tz=clock.tz, reset=clock.reset, week_start=clock.week_start)
+
+
+def _pieces(head: bytes, held: list[tuple[bytes, Iterable[bytes]]]) -> Iterator[bytes]:
+    yield head[:-1] + b',"accounts":['
+    lead = b""
+    for about, book in held:
+        yield lead + b'{"about":' + about + b',"book":'
+        yield from book
+        yield b"}"
+        lead = b","
+    yield b"]}"
+
+
+_decode = msgspec.json.Decoder(_State).decode
