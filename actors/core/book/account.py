@@ -9,14 +9,13 @@ order.
 What goes in has been looked over (`door`); here nothing is refused any more.
 """
 
-from bisect import insort
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import tzinfo
 from decimal import Decimal
 from typing import Any, get_args
 
-import attrs
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from ...messages.book import (
     Account,
@@ -39,8 +38,9 @@ from . import past
 from .exposure import Exposures
 from .instruments import Contract
 from .numbers import ZERO, exact
+from .odd import Odd
 from .orders import OrderEvent, Working
-from .path import Execution, Key, OrderId, Path
+from .path import Execution, Key, Path
 from .sessions import Sessions
 from .times import EARLIEST, nanoseconds
 from .worth import Cash, Worth
@@ -49,14 +49,8 @@ FillKey = tuple[str, str]
 """A symbol, and the venue's id of an execution."""
 
 
-@attrs.define(eq=False)
-class Told:
-    """What the venue has told of a fill: it was taken back, or changed."""
-
-    key: Key
-    order: OrderId
-    is_bust: bool
-    change: Correct | None = None
+Told = tuple[Key, Bust | Correct]
+"""What the venue has told of a fill, and where: it was taken back, or changed."""
 
 
 class AccountBook:
@@ -73,14 +67,11 @@ class AccountBook:
         self.funding: dict[str, Decimal] = {}
         self.fees: dict[str, dict[str, tuple[Decimal, int]]] = {}
         """By symbol and currency: the sum, and of how many fills."""
-        self._told: dict[FillKey, list[Told]] = {}
-        self._adopted: dict[str, tuple[int, Key]] = {}
+        self.told: dict[FillKey, tuple[Told, ...]] = {}
+        """Of each fill in canonical order, whether the fill has come or not."""
+        self.adopted: dict[str, tuple[int, Key]] = {}
         """By symbol: as of when, and where it was told."""
-        self._conflicts: dict[str, None] = {}
-        self._rogues: dict[FillKey, None] = {}
-        """Fills that say of themselves that they are of no order."""
-        self._unknown: dict[str, dict[FillKey, None]] = {}
-        """Fills by the order that nobody knows."""
+        self.odd = Odd()
         self._prices_kept = prices_kept
         self._prices_max = 2 * prices_kept
         """At so many the older are let go."""
@@ -125,7 +116,7 @@ class AccountBook:
         if known is not None:
             first = known.told or (known.signed, known.price)
             if (signed, event.price) not in ((known.signed, known.price), first[:2]):
-                self._conflicts[event.id] = None
+                self.odd.conflict(event.id)
             return
         fill = Execution(
             key,
@@ -138,38 +129,30 @@ class AccountBook:
             order if isinstance(order, str) else None,
             order is None,
         )
+        if self.told or self.adopted:
+            fill = self._restated(fill)
         path.know(fill)
-        if self._told or self._adopted:
-            self._restate(fill)
-        if not fill.is_gone:
-            self._put(path, fill)
+        self._count(path, fill)
 
-    def _put(self, path: Path, fill: Execution) -> None:
-        """A fill that counts."""
-        before = path.last
-        self.worth.fill(path, fill)
-        self.sessions.booked(path, fill, before)
-        self._charge(fill, 1)
-        if fill.is_rogue:
-            self._rogues[fill.symbol, fill.id] = None
-        elif fill.order is not None:
-            self._execute(fill, fill.key, abs(fill.signed))
-        self.exposures.weigh(path)
-
-    def _take_out(self, path: Path, fill: Execution) -> None:
-        """As if it had never been."""
-        before = path.last
-        self.worth.fill(path, fill, -1)
-        self.sessions.booked(path, fill, before)
-        self._charge(fill, -1)
-        if fill.is_rogue:
-            self._rogues.pop((fill.symbol, fill.id), None)
+    def _count(self, path: Path, fill: Execution, sign: int = 1) -> None:
+        """A fill, or with sign -1 its end, as if it had never been."""
+        if fill.is_busted:
+            return
+        if not fill.is_adopted:
+            before = path.last
+            self.worth.fill(path, fill, sign)
+            self.sessions.booked(path, fill, before)
+            self._charge(fill, sign)
         if fill.order is not None:
-            self._execute(fill, fill.key, -abs(fill.signed))
-            unknown = self._unknown.get(fill.order)
-            if unknown is not None:
-                unknown.pop((fill.symbol, fill.id), None)
+            self._execute(fill, sign)
+        if sign < 0:
+            self.odd.clear(fill)
+        elif not fill.is_adopted and self._is_rogue(fill):
+            self.odd.rogue(fill)
         self.exposures.weigh(path)
+
+    def _is_rogue(self, fill: Execution) -> bool:
+        return fill.is_rogue or (fill.order is not None and self.orders[fill.order].begun is None)
 
     def _charge(self, fill: Execution, sign: int) -> None:
         """A currency is there as long as a fill is that was charged in it."""
@@ -183,78 +166,83 @@ class AccountBook:
             else:
                 del fees[fill.fee_ccy]
 
-    def _execute(self, fill: Execution, key: Key, qty: Decimal) -> None:
+    def _execute(self, fill: Execution, sign: int) -> None:
         """Its order has so much less to go."""
         assert fill.order is not None, "it is of an order"
-        order = self.orders.get(fill.order)
-        if order is None:
-            order = self.orders[fill.order] = Working(fill.order)
-        self.exposures.leave(order)
-        order.fill(key, qty)
-        self.exposures.enter(order)
-        if order.begun is None:
-            if qty > 0:
-                self._unknown.setdefault(fill.order, {})[fill.symbol, fill.id] = None
-        elif order.begun.symbol != fill.symbol:
+        order = self.orders.get(fill.order) or Working(fill.order)
+        self._replace(order, order.executed(fill.key, abs(fill.signed) * sign))
+        if order.begun is not None and order.begun.symbol != fill.symbol:
             self.exposures.weigh(self.worth.paths[order.begun.symbol])
 
     def _bust(self, key: Key, event: Bust) -> None:
-        self._tell(event, Told(key, event.order, is_bust=True))
+        self._tell(key, event)
 
     def _correct(self, key: Key, event: Correct) -> None:
-        self._tell(event, Told(key, event.order, is_bust=False, change=event))
+        self._tell(key, event)
 
-    def _tell(self, event: Bust | Correct, told: Told) -> None:
+    def _tell(self, key: Key, event: Bust | Correct) -> None:
         path = self._path(event.symbol)
-        insort(self._told.setdefault((event.symbol, event.id), []), told, key=_place)
+        name = event.symbol, event.id
+        self.told[name] = tuple(sorted((*self.told.get(name, ()), (key, event)), key=_place))
         for fill in path.all_of(event.id):
-            if told.order is UNSET or told.order == fill.told_order:
-                if not fill.is_gone:
-                    self._take_out(path, fill)
-                self._restate(fill)
-                if not fill.is_gone:
-                    self._put(path, fill)
+            if _is_of(event, fill):
+                self._count(path, fill, -1)
+                changed = self._restated(fill)
+                path.renew(fill, changed)
+                self._count(path, changed)
 
-    def _restate(self, fill: Execution) -> None:
+    def _restated(self, fill: Execution) -> Execution:
         """As it was first told, and then all that was told of it, in canonical order."""
-        adopted = self._adopted.get(fill.symbol)
-        fill.is_gone = adopted is not None and fill.key[0] <= adopted[0]
-        news = self._told.get((fill.symbol, fill.id))
-        if news is None:
-            return
-        if fill.told is None:
-            fill.told = (fill.signed, fill.price, fill.fee)
-        fill.signed, fill.price, fill.fee = fill.told
-        for told in news:
-            if told.order is UNSET or told.order == fill.told_order:
-                self._amend(fill, told)
-
-    def _amend(self, fill: Execution, told: Told) -> None:
-        if told.is_bust:
-            fill.is_gone = True
-        change = told.change
-        if change is not None:
-            if change.qty is not None:
-                fill.signed = change.qty if fill.signed > 0 else -change.qty
-            fill.price = fill.price if change.price is None else change.price
-            fill.fee = fill.fee if change.fee is None else change.fee
+        adopted = self.adopted.get(fill.symbol)
+        is_adopted = adopted is not None and fill.key[0] <= adopted[0]
+        news = [event for _, event in self.told.get((fill.symbol, fill.id), ())]
+        if not news:
+            return replace(fill, is_adopted=True) if is_adopted else fill
+        told = fill.told or (fill.signed, fill.price, fill.fee)
+        (signed, price, fee), is_busted = told, False
+        for event in news:
+            if _is_of(event, fill):
+                if isinstance(event, Bust):
+                    is_busted = True
+                else:
+                    qty = abs(signed) if event.qty is None else event.qty
+                    signed = qty if signed > 0 else -qty
+                    price = price if event.price is None else event.price
+                    fee = fee if event.fee is None else event.fee
+        return replace(
+            fill, signed=signed, price=price, fee=fee, told=told, is_busted=is_busted,
+            is_adopted=is_adopted,
+        )  # fmt: skip
 
     # --- orders
 
     def _order(self, key: Key, event: OrderEvent) -> None:
-        order = self.orders.get(event.id)
-        if order is None:
-            order = self.orders[event.id] = Working(event.id)
+        order = self.orders.get(event.id) or Working(event.id)
         if isinstance(event, Order):
             self._path(event.symbol)
-            self._unknown.pop(event.id, None)
-        was = order.begun
+            self.odd.told(event.id)
+        heard = order.heard(key, event)
+        was, begun = order.begun, heard.begun
+        if begun is not was and begun is not None and begun.filled and (order.early or order.late):
+            heard = heard.divided(self._executions(event.id))
+        self._replace(order, heard)
+        for each in (was, begun):
+            if each is not None:
+                self.exposures.weigh(self.worth.paths[each.symbol])
+
+    def _replace(self, order: Working, by: Working) -> None:
+        """Whoever calls weighs its symbol."""
         self.exposures.leave(order)
-        order.hear(key, event)
-        self.exposures.enter(order)
-        for begun in (was, order.begun):
-            if begun is not None:
-                self.exposures.weigh(self.worth.paths[begun.symbol])
+        self.orders[by.id] = by
+        self.exposures.enter(by)
+        self.odd.see(by)
+
+    def _executions(self, order: str) -> Iterator[tuple[Key, Decimal]]:
+        """Rarely asked for: a look at every fill costs less than a list for each order."""
+        for path in self.worth.paths.values():
+            for fill in path.told():
+                if fill.order == order and not fill.is_busted:
+                    yield fill.key, abs(fill.signed)
 
     # --- the market, and money
 
@@ -306,15 +294,14 @@ class AccountBook:
         """The venue's position. What filled up to then is in it; what it won before is not."""
         path = self._path(event.symbol)
         place = (nanoseconds(event.as_of), key[1])
-        adopted = self._adopted.get(event.symbol)
+        adopted = self.adopted.get(event.symbol)
         if adopted is not None and adopted > (place[0], key):
             return
-        self._adopted[event.symbol] = (place[0], key)
-        for fill in tuple(path.fills):
-            if fill.key[0] <= place[0]:
-                self._take_out(path, fill)
-                fill.is_gone = True
-        self.worth.adopt(path, place, event.qty, event.avg_price)
+        self.adopted[event.symbol] = (place[0], key)
+        for fill in self.worth.adopt(path, place, event.qty, event.avg_price):
+            path.renew(fill, replace(fill, is_adopted=True))
+            self._charge(fill, -1)
+            self.odd.clear(fill)
         self.sessions.again()
         self.exposures.weigh(path)
 
@@ -341,14 +328,12 @@ class AccountBook:
             for symbol, path in worth.paths.items()
             if path.qty and worth.mark_now(symbol) is None
         ]
-        found += [f"fill_conflict:{one}" for one in self._conflicts]
-        found += [f"overfill:{one}" for one, order in self.orders.items() if order.is_overfilled]
-        rogues = dict(self._rogues)
-        for fills in self._unknown.values():
-            rogues.update(fills)
-        found += dict.fromkeys(f"rogue_fill:{fill_id}" for _, fill_id in rogues)
-        return sorted(found)
+        return sorted([*found, *self.odd.flags()])
 
 
 def _place(told: Told) -> Key:
-    return told.key
+    return told[0]
+
+
+def _is_of(event: Bust | Correct, fill: Execution) -> bool:
+    return event.order is UNSET or event.order == fill.told_order

@@ -4,14 +4,17 @@ An order counts from the event that begins it until it is confirmed gone; asking
 nothing. Of a pending change the larger quantity counts. What remains of it is that less what was
 filled, and never below nothing.
 
-Each order folds its own few events, in canonical order, whenever one comes. The sums are in
+Each order folds its own few changes, in canonical order, whenever one comes. The sums are in
 `exposure`.
 """
 
 from bisect import insort
+from collections.abc import Iterable
 from decimal import Decimal
+from typing import Literal
 
-import attrs
+from msgspec import Struct
+from msgspec.structs import replace
 
 from ...messages.book import (
     Amend,
@@ -22,46 +25,58 @@ from ...messages.book import (
     Expire,
     Order,
     Reject,
+    Side,
     Timeout,
 )
 from .numbers import ZERO
 from .path import Key
 
-Change = Order | AmendRequest | Amend | AmendReject
-"""What has to be remembered. That an order is gone is one bit, whenever it was told."""
-OrderEvent = Change | CancelRequest | Timeout | Cancel | Reject | Expire
+OrderEvent = (
+    Order | AmendRequest | Amend | AmendReject | CancelRequest | Timeout | Cancel | Reject | Expire
+)
 
 
-@attrs.define(eq=False)
-class Working:
-    """One order: what was told of it, and what remains."""
+class Beginning(Struct, frozen=True, gc=False, array_like=True):
+    """An order as it was told of first, in canonical order."""
+
+    key: Key
+    symbol: str
+    side: Side
+    qty: Decimal
+    reduce_only: bool
+    filled: Decimal
+    """So much of it before this."""
+
+
+class Change(Struct, frozen=True, gc=False, array_like=True):
+    """Another quantity was asked for, confirmed or refused."""
+
+    key: Key
+    kind: Literal["asked", "confirmed", "refused"]
+    qty: Decimal | None
+
+
+class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
+    """One order: what was told of it, and what remains. What happens makes another one of it, so
+    that a dump can hold it."""
 
     id: str
-    told: list[tuple[Key, Change]] = attrs.field(factory=list)
-    fills: list[tuple[Key, Decimal]] = attrs.field(factory=list)
-    begun: Order | None = None
+    begun: Beginning | None = None
+    changes: tuple[Change, ...] = ()
+    """In canonical order. That an order is gone is one bit, whenever it was told."""
     qty: Decimal = ZERO
     """The larger one while a change is pending."""
-    filled: Decimal = ZERO
+    early: Decimal = ZERO
+    """Filled before its beginning, as far as is known: it may be in what it began with."""
+    late: Decimal = ZERO
+    """Filled since."""
     is_gone: bool = False
 
-    def hear(self, key: Key, event: OrderEvent) -> None:
-        match event:
-            case CancelRequest() | Timeout():
-                """It counts as before."""
-            case Cancel() | Reject() | Expire():
-                self.is_gone = True
-            case _:
-                insort(self.told, (key, event), key=_place)
-                self._fold()
-
-    def fill(self, key: Key, qty: Decimal) -> None:
-        """So much of it was executed; below nothing: was not, after all."""
-        self.fills.append((key, qty))
-        if self.begun is not None and self.begun.filled:
-            self._fold()
-        else:
-            self.filled += qty
+    @property
+    def filled(self) -> Decimal:
+        if self.begun is None or not self.begun.filled:
+            return self.early + self.late
+        return max(self.early, self.begun.filled) + self.late
 
     @property
     def remaining(self) -> Decimal:
@@ -73,39 +88,70 @@ class Working:
     def is_overfilled(self) -> bool:
         return self.begun is not None and self.filled > self.qty
 
-    def _fold(self) -> None:
-        """What is told of it comes after its beginning, whatever the clocks say of it."""
-        self.begun = None
-        total, pending = ZERO, []
-        began: Key | None = None
-        for key, event in self.told:
-            if isinstance(event, Order):
-                self.begun, total, began = event, event.qty, key
-                break
-        for _, event in self.told:
-            match event:
-                case AmendRequest(qty=qty):
-                    pending.append(qty)
-                case Amend(qty=qty):
-                    total = qty
-                    del pending[: _asked(pending, qty) + 1]
-                case AmendReject(qty=refused):
-                    at = _asked(pending, refused)
-                    del pending[at : at + 1]
-        self.qty = max([total, *pending])
-        self.filled = self._filled(began)
+    def heard(self, key: Key, event: OrderEvent) -> "Working":
+        """After what is told of it."""
+        match event:
+            case CancelRequest() | Timeout():
+                return self  # it counts as before
+            case Cancel() | Reject() | Expire():
+                return replace(self, is_gone=True)
+            case Order():
+                return self._begun(key, event)
+            case AmendRequest(qty=qty):
+                return self._changed(Change(key, "asked", qty))
+            case Amend(qty=qty):
+                return self._changed(Change(key, "confirmed", qty))
+            case AmendReject(qty=refused):
+                return self._changed(Change(key, "refused", refused))
 
-    def _filled(self, began: Key | None) -> Decimal:
-        """All fills; those from before its beginning may be in what it began with."""
-        if began is None or self.begun is None or not self.begun.filled:
-            return sum((qty for _, qty in self.fills), ZERO)
-        before = sum((qty for key, qty in self.fills if key < began), ZERO)
-        after = sum((qty for key, qty in self.fills if key >= began), ZERO)
-        return max(before, self.begun.filled) + after
+    def _begun(self, key: Key, event: Order) -> "Working":
+        """Told of twice, it began at the first place."""
+        if self.begun is not None and self.begun.key < key:
+            return self
+        begun = Beginning(key, event.symbol, event.side, event.qty, event.reduce_only, event.filled)
+        return replace(self, begun=begun, qty=_most(begun, self.changes))
+
+    def _changed(self, change: Change) -> "Working":
+        """It comes after the beginning, whatever the clocks say of it."""
+        changes = list(self.changes)
+        insort(changes, change, key=_place)
+        return replace(self, changes=tuple(changes), qty=_most(self.begun, changes))
+
+    def executed(self, key: Key, qty: Decimal) -> "Working":
+        """So much of it was executed; below nothing: was not, after all."""
+        is_late = self.begun is not None and key > self.begun.key
+        early, late = (self.early, self.late + qty) if is_late else (self.early + qty, self.late)
+        return Working(self.id, self.begun, self.changes, self.qty, early, late, self.is_gone)
+
+    def divided(self, fills: Iterable[tuple[Key, Decimal]]) -> "Working":
+        """What was filled, divided by where it begins now. These are all of its fills."""
+        begun, early, late = self.begun, ZERO, ZERO
+        for key, qty in fills:
+            if begun is not None and key > begun.key:
+                late += qty
+            else:
+                early += qty
+        return replace(self, early=early, late=late)
 
 
-def _place(told: tuple[Key, Change]) -> Key:
-    return told[0]
+def _most(begun: Beginning | None, changes: Iterable[Change]) -> Decimal:
+    """The largest quantity that it may have."""
+    total, pending = ZERO if begun is None else begun.qty, list[Decimal]()
+    for change in changes:
+        match change:
+            case Change(kind="refused", qty=refused):
+                at = _asked(pending, refused)
+                del pending[at : at + 1]
+            case Change(kind="asked", qty=Decimal() as qty):
+                pending.append(qty)
+            case Change(kind="confirmed", qty=Decimal() as qty):
+                total = qty
+                del pending[: _asked(pending, qty) + 1]
+    return max([total, *pending])
+
+
+def _place(change: Change) -> Key:
+    return change.key
 
 
 def _asked(pending: list[Decimal], qty: Decimal | None) -> int:

@@ -34,9 +34,9 @@ Rate = Callable[[str, Key], Decimal | None]
 """Units of the reporting currency for one of this, at that place in canonical order."""
 
 
-class Execution(Struct, eq=False, gc=False):
+class Execution(Struct, frozen=True, eq=False, gc=False, array_like=True):
     """A fill in the book. There may be millions, and none is part of a ring: the garbage collector
-    need not look at them."""
+    need not look at them. One that is changed is another one, so that a dump can hold it."""
 
     key: Key
     id: str
@@ -53,8 +53,14 @@ class Execution(Struct, eq=False, gc=False):
     told: tuple[Decimal, Decimal, Decimal] | None = None
     """Signed quantity, price and fee as first told, once something else was: what a correction
     leaves out stays so, and a repetition is compared with these too."""
-    is_gone: bool = False
-    """Busted, or part of a position that was adopted."""
+    is_busted: bool = False
+    is_adopted: bool = False
+    """Part of a position that was adopted: its order has it, the walk has not."""
+
+    @property
+    def is_walked(self) -> bool:
+        """It counts in the position, and in what was won."""
+        return not (self.is_busted or self.is_adopted)
 
     @property
     def told_order(self) -> OrderId:
@@ -99,7 +105,7 @@ class Path:
         """From where on that position is held."""
         self.keys: list[Key] = []
         self.fills: list[Execution] = []
-        self._steps: list[Step] = []
+        self.steps: list[Step] = []
         """After each `STRIDE` fills."""
         self.last = START
         """The step after all of them."""
@@ -107,7 +113,8 @@ class Path:
         self.spent = ZERO
         """Without the multiplier. Both are of the base and of all fills."""
         self._rate = rate
-        self._known: dict[str, Execution | tuple[Execution, ...]] = {}
+        self.known: dict[str, Execution | tuple[Execution, ...]] = {}
+        """By id, whatever became of them."""
 
     def moved(self, fill: Execution) -> Decimal:
         """By how much a fill changes the quantity."""
@@ -133,7 +140,7 @@ class Path:
             fills.append(fill)
             self.last = self._step(self.last, fill)
             if not len(fills) % STRIDE:
-                self._steps.append(self.last)
+                self.steps.append(self.last)
         else:
             at = bisect_left(keys, fill.key)
             keys.insert(at, fill.key)
@@ -151,14 +158,21 @@ class Path:
         del self.keys[at], self.fills[at]
         self._walk(at)
 
-    def adopt(self, key: Key, qty: Decimal, average: Decimal | None) -> None:
-        """Begin the walk at a position. Whoever calls has removed the fills that are in it."""
+    def adopt(self, key: Key, qty: Decimal, average: Decimal | None) -> list[Execution]:
+        """Begin the walk at a position: the fills that are in it, and so no part of the walk."""
+        at = bisect_left(self.keys, (key[0] + 1, 0))
+        inside = self.fills[:at]
+        del self.keys[:at], self.fills[:at]
         self.base_key = key
         spent = ZERO if average is None else self.contract.spent(qty, average)
-        self.qty += qty - self.base.qty
-        self.spent += spent - self.base.cost
         self.base = Step(qty, spent, ZERO, ZERO, ZERO, 0, 0)
+        self.qty, self.spent = qty, spent
+        for fill in self.fills:
+            moved = self.moved(fill)
+            self.qty += moved
+            self.spent += self.contract.spent(moved, fill.price)
         self._walk(0)
+        return inside
 
     def again(self) -> None:
         """The walk with the rates as they are known now."""
@@ -166,8 +180,8 @@ class Path:
 
     def _walk(self, begin: int) -> None:
         """From this fill on, or a few before it."""
-        del self._steps[begin // STRIDE :]
-        steps, make = self._steps, self._step
+        del self.steps[begin // STRIDE :]
+        steps, make = self.steps, self._step
         step = steps[-1] if steps else self.base
         for at, fill in enumerate(self.fills[len(steps) * STRIDE :], 1):
             step = make(step, fill)
@@ -209,21 +223,36 @@ class Path:
 
     def find(self, fill_id: str, order: OrderId) -> Execution | None:
         """The fill with this identity, gone or not."""
-        if fill_id not in self._known:
+        if fill_id not in self.known:
             return None
         return next((fill for fill in self.all_of(fill_id) if fill.told_order == order), None)
 
     def all_of(self, fill_id: str) -> tuple[Execution, ...]:
         """All fills with this id, each of another order."""
-        known = self._known.get(fill_id, ())
+        known = self.known.get(fill_id, ())
         return known if isinstance(known, tuple) else (known,)
 
     def know(self, fill: Execution) -> None:
         """It was told, and is never counted twice. Nearly always it is alone with its id."""
-        if fill.id in self._known:
-            self._known[fill.id] = (*self.all_of(fill.id), fill)
+        if fill.id in self.known:
+            self.known[fill.id] = (*self.all_of(fill.id), fill)
         else:
-            self._known[fill.id] = fill
+            self.known[fill.id] = fill
+
+    def told(self) -> Iterator[Execution]:
+        """All of them, whatever became of them."""
+        for known in self.known.values():
+            if isinstance(known, tuple):
+                yield from known
+            else:
+                yield known
+
+    def renew(self, old: Execution, new: Execution) -> None:
+        """The same fill, changed."""
+        known = self.all_of(old.id)
+        self.known[old.id] = (
+            new if len(known) == 1 else tuple(new if each is old else each for each in known)
+        )
 
     # --- questions
 
@@ -236,7 +265,7 @@ class Path:
         if count == len(self.fills):
             return self.last
         kept = count // STRIDE
-        step = self._steps[kept - 1] if kept else self.base
+        step = self.steps[kept - 1] if kept else self.base
         for fill in self.fills[kept * STRIDE : count]:
             step = self._step(step, fill)
         return step

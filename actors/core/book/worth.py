@@ -233,11 +233,13 @@ class Worth:
         self.begun = key
         self.again()
 
-    def adopt(self, path: Path, key: Key, qty: Decimal, average: Decimal | None) -> None:
-        """A position that is held from here on, whatever was before it."""
-        path.adopt(key, qty, average)
+    def adopt(self, path: Path, key: Key, qty: Decimal, average: Decimal | None) -> list[Execution]:
+        """A position that is held from here on, whatever was before it: the fills that are in
+        it."""
+        inside = path.adopt(key, qty, average)
         if self.reporting is not None:
             self.again()
+        return inside
 
     def pay(self, cash: Cash) -> None:
         """Funding, or a transfer."""

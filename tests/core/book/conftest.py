@@ -158,7 +158,8 @@ class Oracle:
                 if old is None or event["as_of"] >= old[0][0]:
                     self.adopted[event["symbol"]] = ((event["as_of"], key[1]), event)
         self.conflicts: set[str] = set()
-        self.fills = self._fills()
+        self.executed = self._fills()
+        self.fills = [fill for fill in self.executed if not self._is_adopted(fill)]
         self.rates = self._timeline("fx", "ccy", "rate")
         self.marks = self._timeline("mark", "symbol", "price")
 
@@ -168,7 +169,7 @@ class Oracle:
     # --- fills and orders
 
     def _fills(self) -> list[Filled]:
-        """Those that count, in canonical order."""
+        """Those that were not taken back, in canonical order."""
         first: dict[Any, tuple[Filled, Any]] = {}
         for key, event in self.log:
             if event["type"] != "fill":
@@ -206,15 +207,20 @@ class Oracle:
                 fill.signed = sign * Fraction(event.get("qty", abs(fill.signed)))
                 fill.price = Fraction(event.get("price", fill.price))
                 fill.fee = Fraction(event.get("fee", fill.fee))
+        return counts
+
+    def _is_adopted(self, fill: Filled) -> bool:
+        """It is in the position that the venue told; its order has been filled by it all the
+        same."""
         adopted = self.adopted.get(fill.symbol)
-        return counts and (adopted is None or fill.key[0] > adopted[0][0])
+        return adopted is not None and fill.key[0] <= adopted[0][0]
 
     def orders(self) -> dict[str, Numbers]:
         """Of each that was told of: what remains, and whether it was filled too far."""
         found: dict[str, Numbers] = {}
         for key, event in self.sorted:
             if event["type"] == "order" and event["id"] not in found:
-                of = [(fill.key, abs(fill.signed)) for fill in self.fills
+                of = [(fill.key, abs(fill.signed)) for fill in self.executed
                       if fill.order == event["id"]]  # fmt: skip
                 begun = Fraction(event.get("filled", 0))
                 early = sum((qty for at, qty in of if at < key), NOUGHT)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 Log = Any  # the class of this fixture lives in conftest.py
+BEGIN = 1_700_000_000
 
 
 def worst(log: Any, symbol: str = "L") -> tuple[str, str]:
@@ -284,3 +285,31 @@ def test_an_order_that_can_not_be_valued_is_judged_unknown(log: Log) -> None:
     judged = log.book.exposures.judge(log.book.worth.paths["L"], "buy", Decimal(3))
     assert judged.worst_long == Decimal(4)
     assert judged.worst_gross is None
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_fill_that_is_in_an_adopted_position_has_filled_its_order_once(
+    log: Log, *, is_late: bool
+) -> None:
+    """Else the same contracts would count twice: in the position, and in what remains."""
+    told = ("f", "4", "10", "L"), {"order": "o", "ts": BEGIN + 1}
+    log.linear().order("o", "buy", "10", ts=BEGIN)
+    if not is_late:
+        log.buy(*told[0], **told[1])
+    log.tell("snapshot", symbol="L", qty="4", avg_price="10", as_of=BEGIN + 2)
+    if is_late:
+        log.buy(*told[0], **told[1])
+    position = log.position()
+    assert (position["qty"], position["open_buy_qty"], position["worst_long"]) == ("4", "6", "10")
+    log.tell("bust", id="f", symbol="L")
+    assert log.position()["open_buy_qty"] == "10"
+    assert log.position()["qty"] == "4", "the venue's word"
+
+
+def test_what_was_filled_before_an_order_began_is_found_again_when_it_begins(log: Log) -> None:
+    """Four before it, and they are in the six that it began with; five since, and one taken
+    back."""
+    log.linear().buy("1", "4", "10", order="o", ts=BEGIN + 1)
+    log.buy("2", "5", "10", order="o", ts=BEGIN + 3).buy("3", "1", "10", order="o", ts=BEGIN + 4)
+    log.tell("bust", id="3", symbol="L").order("o", "buy", "20", filled="6", ts=BEGIN + 2)
+    assert log.position()["open_buy_qty"] == "9"
