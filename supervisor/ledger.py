@@ -56,7 +56,7 @@ class Projection(Protocol):
 
     def dump(self) -> Iterable[bytes]:
         """The state, as JSON in pieces. WHEN IT RETURNS they are fixed, whatever is applied later;
-        each is made when it is asked for, and that takes a moment. See `dumps`."""
+        each is made when it is asked for, and that takes a moment. See `actors.core.dumps`."""
 
     def load(self, state: bytes | None) -> None:
         """Go back to a dump; None: to before the first fact. Raises ValueError."""

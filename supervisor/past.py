@@ -10,6 +10,7 @@ from datetime import datetime
 
 import msgspec
 
+from ..actors.core.dumps import array
 from ..actors.messages import (
     ChildFailed,
     ChildHeld,
@@ -19,7 +20,6 @@ from ..actors.messages import (
     DaemonStopped,
     Recorded,
 )
-from .dumps import array
 from .tree import Past
 
 FAILURES_MAX = 10_000

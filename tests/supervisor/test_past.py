@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from riskd.actors.core.dumps import ENTRIES_A_PIECE
 from riskd.actors.messages import (
     AnyFact,
     ChildEnded,
@@ -19,7 +20,6 @@ from riskd.actors.messages import (
     Recorded,
 )
 from riskd.supervisor import past as module
-from riskd.supervisor.dumps import ENTRIES_A_PIECE
 from riskd.supervisor.past import SupervisionHistory
 from riskd.supervisor.tree import Past
 

@@ -1,7 +1,9 @@
-"""What the book costs: a fill, a late one, the gate's question, an order's room, a line of a file.
+"""What the book costs: a fill, a late one, the gate's question, an order's room, a line of a file,
+and to put it away and take it out again.
 
 Each peer does what is least for the same answer: a dictionary of sums for fills in order, the whole
-walk anew for a late one, a look at every order for the question, the decoder alone for lines.
+walk anew for a late one, a look at every order for the question, the decoder alone for lines, and
+for a dump and a load to encode it at once and to apply everything that happened.
 """
 
 import tracemalloc
@@ -24,6 +26,10 @@ FILLS_MIN = 100_000
 LATE_MS_MAX = 500
 JUDGED_US_MAX = 2
 ORDER_BYTES_MAX = 2_048
+DUMP_MS_MAX = 20
+LOAD_MS_MAX = 1_000
+PRICES = 65_000
+"""Beside the fills of a book that is put away: as many as are ever kept."""
 FLAT = 1.1
 """The question costs at most this much more with many orders and symbols than with one."""
 MANY = 10_000
@@ -44,6 +50,7 @@ def measure(n: int, *, many: int = MANY, times: int = TIMES) -> list[Result]:
         *_judged(many, times),
         _room(many),
         _lines(n, times),
+        *_kept(fills, times),
     ]
 
 
@@ -274,3 +281,53 @@ def _lines(n: int, times: int) -> Result:
         peer=rate(other, n),
         note=f"{n:,} of them, one in ten a fill",
     )
+
+
+# --- put away -------------------------------------------------------------------------------------
+
+
+def _kept(fills: Sequence[Fill], times: int) -> list[Result]:
+    book, prices = _book(), min(len(fills), PRICES)
+    events = [
+        event
+        for number, fill in enumerate(fills)
+        for event in (fill, _mark(number))[: 2 if number < prices else 1]
+    ]
+    _apply(book, events)
+    state = b"".join(book.dump())
+
+    def load() -> None:
+        AccountBook(ZoneInfo).load(state)
+
+    pause, whole = in_turn(times, timed(book.dump), timed(lambda: b"".join(book.dump())))
+    piece = timed(partial(next, book.dump()))
+    pieces = [piece() for _ in book.dump()]
+    loaded, applied = in_turn(times, timed(load), timed(lambda: _apply(_book(), events)))
+    stopped, back = latency(pause, MS), latency(loaded, MS)
+    note = f"{len(fills):,} fills, {prices:,} prices, {len(state) / 2**20:.1f} MiB"
+    return [
+        Result(
+            name="the pause of a dump",
+            n=times,
+            figure=stopped,
+            peer_name="encoded at once",
+            peer=latency(whole, MS),
+            promise=at_most(DUMP_MS_MAX, stopped),
+            note=note,
+        ),
+        Result(name="a piece of it", n=len(pieces), figure=latency(pieces, US)),
+        Result(
+            name="a load",
+            n=times,
+            figure=back,
+            peer_name="all of it applied anew",
+            peer=latency(applied, MS),
+            promise=at_most(LOAD_MS_MAX, back),
+            note=note,
+        ),
+    ]
+
+
+def _mark(number: int) -> Mark:
+    price = Decimal(10_000 + number % 500) / 100
+    return Mark(symbol=SYMBOL, price=price, ts=BEGIN_MS + number)

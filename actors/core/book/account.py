@@ -34,7 +34,7 @@ from ...messages.book import (
     Tick,
     Transfer,
 )
-from . import past
+from . import kept, past
 from .exposure import Exposures
 from .instruments import Contract
 from .numbers import ZERO, exact
@@ -73,10 +73,10 @@ class AccountBook:
         """By symbol: as of when, and where it was told."""
         self.odd = Odd()
         self._prices_kept = prices_kept
-        self._prices_max = 2 * prices_kept
+        self.prices_max = 2 * prices_kept
         """At so many the older are let go."""
-        self._arrived = 0
-        self._latest = EARLIEST
+        self.arrived = 0
+        self.latest = EARLIEST
         self._acts: dict[type[Event], Callable[[Key, Any], None]] = {
             Instrument: self._instrument,
             Fill: self._fill,
@@ -96,15 +96,26 @@ class AccountBook:
     def apply(self, event: AnyEvent) -> None:
         """Take in what happened."""
         with exact():
-            self._arrived += 1
-            at = self._latest
+            self.arrived += 1
+            at = self.latest
             if event.ts is not None:
                 at = nanoseconds(event.ts)
                 self.sessions.reach(at)
-                if at > self._latest:
-                    self._latest = at
-            key = (at, self._arrived)
+                if at > self.latest:
+                    self.latest = at
+            key = (at, self.arrived)
             self._acts[type(event)](key, event)
+
+    # --- kept while riskd does not run
+
+    def dump(self) -> Iterator[bytes]:
+        """Everything, as JSON in pieces. They are fixed when this returns."""
+        return kept.dump(self)
+
+    def load(self, state: bytes) -> None:
+        """Be the book of a dump. For a new book alone: one that raises ValueError is of no use."""
+        with exact():
+            kept.load(self, state)
 
     # --- fills
 
@@ -272,11 +283,11 @@ class AccountBook:
 
     def _thin(self) -> None:
         """Now and then, whenever there are twice as many prices as had to stay."""
-        if self.worth.prices >= self._prices_max:
+        if self.worth.prices >= self.prices_max:
             periods = (self.sessions.day, self.sessions.week)
             opened = [period.begin for period in periods if period is not None]
             past.thin(self.worth, opened, self._prices_kept)
-            self._prices_max = 2 * max(self.worth.prices, self._prices_kept)
+            self.prices_max = 2 * max(self.worth.prices, self._prices_kept)
 
     def _funding(self, key: Key, event: Funding) -> None:
         path = self._path(event.symbol)

@@ -90,14 +90,14 @@ class Exposures:
 
     def __init__(self, worth: Worth) -> None:
         self._worth = worth
-        self._standings: dict[str, Standing] = {}
-        self._gross = self._net = self._worst = ZERO
+        self.standings: dict[str, Standing] = {}
+        self.gross = self.net = self.worst = ZERO
         """Of all symbols of which they are known."""
-        self._unknown = [0, 0, 0]
+        self.unknown = [0, 0, 0]
         """So many symbols of which each is not."""
 
     def remaining(self, symbol: str) -> Remaining:
-        standing = self._standings.get(symbol)
+        standing = self.standings.get(symbol)
         return Remaining() if standing is None else standing.remaining
 
     def leave(self, order: Working) -> None:
@@ -117,10 +117,10 @@ class Exposures:
                 standing.remaining.add(begun.side, left * sign, reduce_only=begun.reduce_only)
 
     def _standing(self, symbol: str) -> Standing:
-        standing = self._standings.get(symbol)
+        standing = self.standings.get(symbol)
         if standing is None:
             path = self._worth.paths[symbol]
-            standing = self._standings[symbol] = Standing(each=self._each(path))
+            standing = self.standings[symbol] = Standing(each=self._each(path))
         return standing
 
     # --- in money
@@ -143,10 +143,10 @@ class Exposures:
         old, standing.weight = standing.weight, weight
         if old.worst is None or weight.worst is None:
             for at, (new, before) in enumerate(zip(weight, old, strict=True)):
-                self._unknown[at] += (new is None) - (before is None)
-        self._gross += (weight.gross or ZERO) - (old.gross or ZERO)
-        self._net += (weight.net or ZERO) - (old.net or ZERO)
-        self._worst += (weight.worst or ZERO) - (old.worst or ZERO)
+                self.unknown[at] += (new is None) - (before is None)
+        self.gross += (weight.gross or ZERO) - (old.gross or ZERO)
+        self.net += (weight.net or ZERO) - (old.net or ZERO)
+        self.worst += (weight.worst or ZERO) - (old.worst or ZERO)
 
     def reprice(self, path: Path) -> None:
         """Its mark has changed, or its rate."""
@@ -168,11 +168,11 @@ class Exposures:
 
     def total(self) -> Weight:
         """All symbols together."""
-        gross, net, worst = self._unknown
+        gross, net, worst = self.unknown
         return Weight(
-            None if gross else self._gross,
-            None if net else self._net,
-            None if worst else self._worst,
+            None if gross else self.gross,
+            None if net else self.net,
+            None if worst else self.worst,
         )
 
     # --- a question
@@ -182,7 +182,7 @@ class Exposures:
         before = getcontext()
         setcontext(CONTEXT)  # as `exact`, which would take a tenth of the time that there is
         try:
-            standing = self._standings.get(path.contract.symbol)
+            standing = self.standings.get(path.contract.symbol)
             if standing is None:
                 standing = Standing(each=self._each(path))
             position, now = path.last.qty, standing.remaining
@@ -199,8 +199,8 @@ class Exposures:
             worst, old = max(long, -short), standing.weight.worst
             each = standing.each if worst else ZERO
             gross = None
-            if not self._unknown[2] and old is not None and each is not None:
-                gross = self._worst - old + abs(worst * each)
+            if not self.unknown[2] and old is not None and each is not None:
+                gross = self.worst - old + abs(worst * each)
             return Judged(long, short, gross, worst <= widest)
         finally:
             setcontext(before)

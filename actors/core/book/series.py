@@ -136,8 +136,21 @@ class Series:
         self.keys = [self.keys[at] for at in kept]
         self.worth = [self.worth[at] for at in kept]
         self.unknown = [self.unknown[at] for at in kept]
-        self._peaks, self._falls = [None] * len(kept), [ZERO] * len(kept)
-        self._rate(0, len(kept))
+        self._rate_all()
+
+    def restore(self, samples: Iterable[tuple[Key, Decimal, int]]) -> None:
+        """All of them, as they once were."""
+        self.keys, self.worth, self.unknown = [], [], []
+        for key, worth, unknown in samples:
+            self.keys.append(key)
+            self.worth.append(worth)
+            self.unknown.append(unknown)
+        self._rate_all()
+
+    def _rate_all(self) -> None:
+        count = len(self.keys)
+        self._peaks, self._falls = [None] * count, [ZERO] * count
+        self._rate(0, count)
 
     # --- questions
 

@@ -36,46 +36,46 @@ class Sessions:
     def __init__(self, worth: Worth, zone: Callable[[str], tzinfo]) -> None:
         self._worth = worth
         self.zone = zone
-        self._said: Session | None = None
-        self._first_ns: int | None = None
+        self.said: Session | None = None
+        self.first_ns: int | None = None
         """The time of the first event that has one."""
-        self._latest_ns = 0
-        self._until_ns = 0
+        self.latest_ns = 0
+        self.until_ns = 0
         self.day: Period | None = None
         self.week: Period | None = None
 
     def set(self, said: Session) -> None:
         """By which clock. What was before goes by it too."""
-        self._said = said
+        self.said = said
         self._begin()
 
     @property
     def is_set(self) -> bool:
-        return self._said is not None
+        return self.said is not None
 
     def reach(self, at: int) -> None:
         """Something happens at this time."""
-        if self._first_ns is None:
-            self._first_ns = self._latest_ns = at
+        if self.first_ns is None:
+            self.first_ns = self.latest_ns = at
             self._begin()
-        elif at > self._latest_ns:
-            self._latest_ns = at
-            if at >= self._until_ns:
+        elif at > self.latest_ns:
+            self.latest_ns = at
+            if at >= self.until_ns:
                 self._begin()
-        elif at < self._first_ns:
-            self._first_ns = at
+        elif at < self.first_ns:
+            self.first_ns = at
             self._begin()
 
     def _begin(self) -> None:
         """The periods under way, and all that is in them."""
-        said, first = self._said, self._first_ns
+        said, first = self.said, self.first_ns
         if said is None or first is None:
             return
         zone, reset = self.zone(said.tz), time.fromisoformat(said.reset)
-        latest = self._latest_ns
+        latest = self.latest_ns
         day = last_reset(latest, zone, reset)
         week = last_reset(latest, zone, reset, WEEKDAYS.index(said.week_start))
-        self._until_ns = next_reset(latest, zone, reset)
+        self.until_ns = next_reset(latest, zone, reset)
         self.day, self.week = Period((max(day, first), -1)), Period((max(week, first), -1))
         self.again()
 

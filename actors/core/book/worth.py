@@ -56,11 +56,11 @@ class Worth:
         """So many marks and rates are kept."""
         self.horizon: Key | None = None
         """Before this place most of them have been let go (`past`)."""
-        self._held: dict[str, Decimal] = {}
+        self.held: dict[str, Decimal] = {}
         """By currency, what positions are worth included."""
         self.begun: Key | None = None
         """The place of the account's beginning: no sample is older."""
-        self._needed: dict[str, Key] = {}
+        self.needed: dict[str, Key] = {}
         """Currencies other than the reporting one, and from where on each is needed."""
 
     @property
@@ -110,10 +110,10 @@ class Worth:
             rate = self.rate_now(ccy)
             if rate is not None:
                 self.total += amount * rate
-            if ccy not in self._needed:
-                self._needed[ccy] = key
+            if ccy not in self.needed:
+                self.needed[ccy] = key
                 self.unknown += rate is None
-        self._held[ccy] = self._held.get(ccy, ZERO) + amount
+        self.held[ccy] = self.held.get(ccy, ZERO) + amount
 
     def _append_fill(self, path: Path, fill: Execution) -> None:
         """A fill that is the newest of all: what `fill` does, without a look at what is past."""
@@ -221,8 +221,8 @@ class Worth:
         if follower is not None or (self.series.keys and key < self.series.keys[-1]):
             self.again()
             return True
-        more = self._held.get(ccy, ZERO) * (rate - (old or ZERO))
-        known = 1 if old is None and ccy in self._needed else 0
+        more = self.held.get(ccy, ZERO) * (rate - (old or ZERO))
+        known = 1 if old is None and ccy in self.needed else 0
         self._take(key, [Stretch(key, None, more, -known)])
         return False
 
@@ -312,10 +312,10 @@ class Worth:
         """From here on a currency is needed: where it has no rate, nothing is known."""
         if ccy == self.reporting:
             return
-        known, needed = self.rates.get(ccy), self._needed.get(ccy)
+        known, needed = self.rates.get(ccy), self.needed.get(ccy)
         if needed is not None and needed <= key:
             return
-        self._needed[ccy] = key
+        self.needed[ccy] = key
         rated = None if known is None else known.first
         ends = [each for each in (needed, rated) if each is not None]
         end = min(ends, default=None)
@@ -327,7 +327,7 @@ class Worth:
         without it is to be found anew."""
         used = (path.contract.settle, path.charge(fill)[0])
         return any(
-            self._needed.get(ccy) == fill.key and self.rate(ccy, fill.key) is None for ccy in used
+            self.needed.get(ccy) == fill.key and self.rate(ccy, fill.key) is None for ccy in used
         )
 
     def _blanks(self, path: Path, key: Key) -> Iterator[tuple[Key, Key | None]]:
@@ -348,7 +348,7 @@ class Worth:
 
     def _hold(self, ccy: str, amount: Decimal) -> None:
         if amount:
-            self._held[ccy] = self._held.get(ccy, ZERO) + amount
+            self.held[ccy] = self.held.get(ccy, ZERO) + amount
 
     # --- all of it anew
 
@@ -357,12 +357,12 @@ class Worth:
         for path in self.paths.values():
             path.again()
         fold = _Fold(self)
-        self.series, self._held, self._needed = fold.series, {}, {}
+        self.series, self.held, self.needed = fold.series, {}, {}
         self.total = self.moved = ZERO
         self.unknown = 0
         for key, kind, what in heapq.merge(*self._everything(), key=lambda each: each[0]):
             fold.take(key, kind, what)
-        self._held, self._needed = fold.held, fold.needed
+        self.held, self.needed = fold.held, fold.needed
         self.total, self.moved, self.unknown = fold.total, fold.moved, fold.unknown
 
     def _everything(self) -> Iterator[list[tuple[Key, str, object]]]:

@@ -31,8 +31,8 @@ DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sun
 class Log:
     """A book that is told through its door."""
 
-    def __init__(self, *events: Said) -> None:
-        self.book = AccountBook(ZoneInfo)
+    def __init__(self, *events: Said, **limits: Any) -> None:
+        self.book = AccountBook(ZoneInfo, **limits)
         self.tell_all(events)
 
     def tell(self, event_type: str, /, **fields: Any) -> "Log":

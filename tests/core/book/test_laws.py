@@ -247,3 +247,58 @@ def test_an_order_is_judged_as_the_book_has_it_once_it_is_added(
         shown = log.worth["worst_gross_notional"]
         assert (judged.worst_gross is None) == (shown is None)
         assert shown is None or abs(Decimal(shown) - judged.worst_gross) < Decimal("1e-15")
+
+
+# --- put away, and taken out again ----------------------------------------------------------------
+
+contradictions = st.lists(
+    st.builds(lambda fill, hour: {**fill, "ts": DST + hour * HOUR}, fills, st.integers(0, 60)),
+    max_size=5,
+)
+"""Fills that may be told with another side, quantity or price than before."""
+
+
+def state(log: Any) -> bytes:
+    return b"".join(log.book.dump())
+
+
+def judged(log: Any) -> list[Any]:
+    """What the gate would be told, of each instrument."""
+    return [
+        log.book.exposures.judge(path, side, Decimal(3), reduce_only=reduce_only)
+        for path in log.book.worth.paths.values()
+        for side in ("buy", "sell")
+        for reduce_only in (False, True)
+    ]
+
+
+@settings(unhurried, max_examples=300)
+@given(logs(distinct=False), contradictions, st.data())
+def test_a_book_that_was_put_away_goes_on_as_if_it_had_never_been(
+    new_log: NewLog, events: list[Event], more: list[Event], data: st.DataObject
+) -> None:
+    limits = {"prices_kept": data.draw(st.sampled_from([1, 3, 10_000]))}
+    told = [*INSTRUMENTS, *data.draw(st.permutations([*events[len(INSTRUMENTS) :], *more]))]
+    cut = data.draw(st.integers(0, len(told)))
+    never, before = new_log(*told[:cut], **limits), new_log(*told[:cut], **limits)
+    put_away = state(before)
+    loaded = new_log(**limits)
+    loaded.book.load(put_away)
+    assert state(loaded) == put_away
+    for event in told[cut:]:
+        assert (loaded.document, judged(loaded)) == (never.document, judged(never))
+        never.tell_all([event])
+        loaded.tell_all([event])
+    assert (loaded.document, judged(loaded)) == (never.document, judged(never))
+    assert state(loaded) == state(never), "what can not be seen is the same as well"
+
+
+@unhurried
+@given(logs(distinct=False), logs(distinct=False))
+def test_a_dump_is_of_the_moment_in_which_it_was_asked_for(
+    new_log: NewLog, events: list[Event], later: list[Event]
+) -> None:
+    log = new_log(*events)
+    expected, pieces = state(log), log.book.dump()
+    log.tell_all(later)
+    assert b"".join(pieces) == expected

@@ -5,7 +5,8 @@ and no heart beats. A thread would be no help, since the interpreter is held all
 dump copies what it is of, which is a hundredth of the work, and gives its JSON in pieces.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -15,10 +16,11 @@ ENTRIES_A_PIECE = 256
 _encode = msgspec.json.Encoder().encode
 
 
-def array(entries: Sequence[object]) -> Iterator[bytes]:
-    """The JSON of a sequence that nobody changes any more, nor what is in it."""
+def array(entries: Iterable[object]) -> Iterator[bytes]:
+    """The JSON of entries that nobody changes any more, nor what is in them."""
     yield b"["
-    for begin in range(0, len(entries), ENTRIES_A_PIECE):
-        piece = _encode(entries[begin : begin + ENTRIES_A_PIECE])[1:-1]
-        yield b"," + piece if begin else piece
+    rest, lead = iter(entries), b""
+    while piece := list(islice(rest, ENTRIES_A_PIECE)):
+        yield lead + _encode(piece)[1:-1]
+        lead = b","
     yield b"]"
