@@ -22,6 +22,26 @@ STATUS: dict[str, Any] = {
 }
 
 
+def test_tables_in_a_configuration_are_shown_key_by_key_under_the_names_of_their_problems() -> None:
+    config = {
+        "accounts": {"main": {"currency": "USD"}, "desk/2.a": {"exchange": None}},
+        "instruments": [{"symbol": "A"}, {"symbol": 'B"', "lot": "1", "inner": [[{"a b": True}]]}],
+        "none": {},
+        "triggers": [],
+    }
+    assert [line.text for line in show.config("FILE", config) if isinstance(line, Line)] == [
+        "# FILE",
+        'accounts.main.currency = "USD"',
+        'accounts."desk/2.a".exchange = (unset)',
+        'instruments[0].symbol = "A"',
+        'instruments[1].symbol = "B\\""',
+        'instruments[1].lot = "1"',
+        'instruments[1].inner = [[{"a b" = true}]]',
+        "none = {}",
+        "triggers = []",
+    ]
+
+
 @pytest.mark.parametrize(
     ("changes", "first"),
     [

@@ -4,6 +4,7 @@ They take what is there and say "unknown" for what is not, since the riskd that 
 or newer than this riskctl.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from . import show_halting as halting
@@ -14,6 +15,7 @@ _HEADS = ("name", "state", "incarnation", "restarts", "budget used", "mailbox", 
 _SERVING = frozenset({"running", "serving"})
 _MARKS = ("silent", "stuck", "held")
 _NONE = "-"
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def status(document: Document) -> Page:
@@ -187,12 +189,20 @@ def config(source: str, document: Document) -> Page:
 
 
 def _settings(prefix: str, value: object) -> Iterator[str]:
-    """One line a key, `section.key = value`; what is unset has no line in TOML and shows so."""
-    if isinstance(value, Mapping):
+    """One line a key, `section.key = value`, under the names that problems are told with; what is
+    unset has no line in TOML and shows so."""
+    if isinstance(value, Mapping) and value:
         for key, inner in value.items():
-            yield from _settings(f"{prefix}.{key}" if prefix else str(key), inner)
+            yield from _settings(f"{prefix}.{_key(key)}" if prefix else _key(key), inner)
+    elif isinstance(value, list) and any(isinstance(each, Mapping) for each in value):
+        for index, inner in enumerate(value):
+            yield from _settings(f"{prefix}[{index}]", inner)
     else:
         yield f"{prefix} = {_literal(value)}"
+
+
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else _literal(name)
 
 
 def _literal(value: object) -> str:
@@ -202,6 +212,8 @@ def _literal(value: object) -> str:
         return str(value).lower()
     if isinstance(value, list):
         return f"[{', '.join(map(_literal, value))}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{_key(key)} = {_literal(each)}' for key, each in value.items())}}}"
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return str(value)
