@@ -14,7 +14,7 @@ WORKERS := 4
 
 ROOTS := actors adapters config supervisor tools
 FILES := $(wildcard __init__.py __main__.py py.typed pyproject.toml README.md LICENSE) \
-         $(shell find $(ROOTS) -name '*.py')
+         $(shell find $(ROOTS) -name '*.py' -o -name paper.toml)
 # A folder is newer once a file in it is gone: then the installed one has to go too.
 FOLDERS := $(shell find $(ROOTS) -name __pycache__ -prune -o -type d -print)
 # Part of a stamp's name, so that a venv made by another Python is made again.

@@ -33,7 +33,7 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """A file's path, or what stands for the embedded defaults."""
+        """A file's path, or what stands for the embedded paper setup."""
 
     async def read(self) -> Candidate:
         """Read and check. Raises Invalid, and then nothing has changed."""

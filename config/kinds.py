@@ -4,13 +4,15 @@ There are five kinds, and a schema that uses anything else is refused when it is
 An optional field has the kind of its value: TOML has no null, so "unset" is the key's absence.
 """
 
+import functools
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import attrs
+import msgspec
 from msgspec import Meta, Struct
 
 from .secret import Secret
@@ -64,9 +66,11 @@ class Items:
 
 @attrs.frozen
 class Named:
-    """A table whose keys are names that the user invents."""
+    """A table whose keys are names that the user invents, within the bounds of a text."""
 
+    name: Annotation
     item: Annotation
+    lengths: range
 
 
 @attrs.frozen
@@ -77,6 +81,28 @@ class Leaf:
 
 
 Kind = Table | Choice | Items | Named | Leaf
+
+
+@attrs.frozen
+class Key:
+    """A key of a table, and the struct's field that it fills."""
+
+    name: str
+    fills: str
+    annotation: Annotation
+    kind: Kind
+    required: bool
+
+
+@functools.cache
+def keys(struct: type[Struct]) -> Mapping[str, Key]:
+    """What may stand in a table. Found out once: a file may hold thousands of the same struct."""
+    return {
+        field.encode_name: Key(
+            field.encode_name, field.name, field.type, kind(field.type), field.required
+        )
+        for field in msgspec.structs.fields(struct)
+    }
 
 
 def kind(annotation: Annotation) -> Kind:
@@ -104,8 +130,9 @@ def wording(annotation: Annotation) -> str:
             return f"a table with {key} = {alternatives(structs)}"
         case Items(item=item):
             return f"a list{limits}; each entry: {wording(item)}"
-        case Named(item):
-            return f"a table of names; each entry: {wording(item)}"
+        case Named(name, item, lengths):
+            names = f"at most {lengths.stop - 1} names" if limits else "names"
+            return f"a table of {names}; each name: {wording(name)}; each entry: {wording(item)}"
         case Leaf(members):
             return " or ".join(map(_noun, members)) + limits
 
@@ -181,8 +208,8 @@ def _container(member: Annotation, annotation: Annotation) -> Kind | None:
     origin, arguments = _origin(member), get_args(member)
     if origin is list or (origin is tuple and arguments[1:] == (...,)):
         return Items(origin, arguments[0], _lengths(annotation))
-    if origin is dict and arguments[0] is str:
-        return Named(arguments[1])
+    if origin is dict and _bare(arguments[0]) is str:
+        return Named(arguments[0], arguments[1], _lengths(annotation))
     return None
 
 

@@ -8,7 +8,8 @@ check, and no part of riskd checks its section again.
 import hashlib
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -16,13 +17,13 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import attrs
 from msgspec import Struct
 
-from .lines import positions
+from .lines import KeyPath, positions
 from .problems import ConfigInvalid, Problem, dotted
 from .schema import Config
-from .walk import Unreadable, read
+from .walk import FINDINGS_MAX, Finding, Unreadable, read
 
-FILE_BYTES_MAX = 1024 * 1024
-"""Far above what people write, and parsed in a few seconds at worst."""
+FILE_BYTES_MAX = 4 * 1024 * 1024
+"""Room for all the instruments that may be listed, and parsed in some seconds at worst."""
 
 KEY_PARTS_MAX = 64
 """Python's parser takes time with the square of a dotted key's parts; more are refused unparsed."""
@@ -30,7 +31,8 @@ KEY_PARTS_MAX = 64
 SAID_CHARACTERS_MAX = 200
 """The parser quotes keys whole; a longer quotation is cut."""
 
-EMBEDDED = "embedded defaults"
+EMBEDDED = "embedded paper setup"
+PAPER = Path(__file__).with_name("paper.toml")
 
 _PART = r"""(?: [A-Za-z0-9_-]++ | "(?:[^"\\\n]|\\.)*+" | '[^'\n]*+' )"""
 _ENDLESS_KEY = re.compile(
@@ -54,23 +56,20 @@ class Loaded:
 
 def load(path: Path, environment: Mapping[str, str]) -> Loaded:
     """The configuration in a file; `ConfigInvalid` when it can't be used."""
-    text = _text(path)
-    if isinstance(text, Problem):
-        raise ConfigInvalid([text])
-    return parse(text, _named(path), environment)
+    return parse(text_of(path), _named(path), environment)
 
 
 def parse(text: str, source: str, environment: Mapping[str, str]) -> Loaded:
     """The configuration in a text; `source` is what messages call it."""
     config = parse_as(Config, text, source, environment)
-    if problem := _no_zone(config.session.zone, text, source):
-        raise ConfigInvalid([problem])
+    if findings := tuple(islice(_without_zone(config), FINDINGS_MAX)):
+        raise ConfigInvalid(_problems(findings, text, source))
     return Loaded(config, source, hashlib.sha256(text.encode()).hexdigest())
 
 
 def embedded() -> Loaded:
     """What riskd runs on when it is given no file."""
-    return parse("", EMBEDDED, {})
+    return parse(text_of(PAPER), EMBEDDED, {})
 
 
 def parse_as(struct: type[S], text: str, source: str, environment: Mapping[str, str]) -> S:
@@ -83,26 +82,50 @@ def parse_as(struct: type[S], text: str, source: str, environment: Mapping[str, 
     except Unreadable as unreadable:
         findings = unreadable.findings
     # Raised outside of the handler: no traceback shall lead to the values that were refused.
+    raise ConfigInvalid(_problems(findings, text, source))
+
+
+def text_of(path: Path) -> str:
+    """What a file says, which may be no configuration; `ConfigInvalid` when it is no text.
+
+    Of all that this module does, this alone waits for the file's disk.
+    """
+    text = _text(path)
+    if isinstance(text, Problem):
+        raise ConfigInvalid([text])
+    return text
+
+
+def _problems(findings: Iterable[Finding], text: str, source: str) -> list[Problem]:
+    """The findings with their lines, in the order of the file."""
     places = positions(text)
     problems = [
         Problem(source, dotted(each.path), places.line(each.path), each.message, each.remedy)
         for each in findings
     ]
-    raise ConfigInvalid(sorted(problems, key=lambda each: (each.line is None, each.line or 0)))
+    return sorted(problems, key=lambda each: (each.line is None, each.line or 0))
 
 
-def _no_zone(zone: str, text: str, source: str) -> Problem | None:
-    """Which zones there are is the machine's to say, not the schema's."""
-    if zone == "UTC":
-        return None
+def _without_zone(config: Config) -> Iterator[Finding]:
+    """Which zones there are is the machine's to say, not the schema's. It is asked once each."""
+    known: dict[str, bool] = {"UTC": True}
+    zones: list[tuple[KeyPath, str]] = [(("session", "zone"), config.session.zone)]
+    zones += [(("instruments", i, "zone"), each.zone) for i, each in enumerate(config.instruments)]
+    for path, zone in zones:
+        if zone not in known:
+            known[zone] = _is_zone(zone)
+        if not known[zone]:
+            message = "is no time zone that this machine knows"
+            remedy = "write one of the IANA database, and see that tzdata is installed"
+            yield Finding(path, message, remedy)
+
+
+def _is_zone(name: str) -> bool:
     try:
-        ZoneInfo(zone)
+        ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        line = positions(text).line(("session", "zone"))
-        message = "is no time zone that this machine knows"
-        remedy = "write one of the IANA database, and see that tzdata is installed"
-        return Problem(source, "session.zone", line, message, remedy)
-    return None
+        return False
+    return True
 
 
 def _text(path: Path) -> str | Problem:

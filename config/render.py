@@ -22,7 +22,7 @@ def json_schema(struct: type[Struct] = Config) -> dict[str, object]:
     """What editors need to help with a configuration file (JSON Schema 2020-12)."""
     described = msgspec.json.schema(struct, schema_hook=_custom)
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
-    return _plain({**dialect, **_with_whole_decimals(described)})
+    return _plain({**dialect, **_as_written(described)})
 
 
 def differences(old: Struct, new: Struct) -> list[str]:
@@ -77,12 +77,15 @@ def _custom(annotation: type) -> dict[str, Any]:
     raise NotImplementedError(f"a schema can't hold {annotation!r}")
 
 
-def _with_whole_decimals(node: Any) -> Any:
-    """msgspec describes a decimal as text alone; the file may also hold it as a whole number."""
+def _as_written(node: Any) -> Any:
+    """msgspec describes a decimal as text alone; the file may also hold it as a whole number. And
+    what ends a pattern in Python, `\\Z`, is the letter Z to an editor, whose `$` means no less."""
     if isinstance(node, list):
-        return [_with_whole_decimals(each) for each in node]
+        return [_as_written(each) for each in node]
     if not isinstance(node, dict):
         return node
     if node.get("format") == "decimal":
         node = {**node, "type": ["string", "integer"]}
-    return {key: _with_whole_decimals(value) for key, value in node.items()}
+    if isinstance(pattern := node.get("pattern"), str):
+        node = {**node, "pattern": pattern.replace(r"\Z", "$")}
+    return {key: _as_written(value) for key, value in node.items()}

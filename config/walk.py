@@ -12,7 +12,7 @@ TOML float has lost its exactness before it arrives.
 import difflib
 import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TypeVar, cast, get_args
 
@@ -79,7 +79,7 @@ def read(document: object, struct: type[S], environment: Mapping[str, str]) -> S
     """The document as the struct; `Unreadable` with everything that is wrong with it."""
     walk = _Walk(environment)
     try:
-        built = walk.value(document, struct, ())
+        built = walk.value(document, struct, kinds.kind(struct), ())
     except _Enough:
         walk.findings.append(
             Finding((), f"has {FINDINGS_MAX} problems and maybe more", "repair these first")
@@ -96,9 +96,11 @@ class _Walk:
         self._environment = environment
         self.findings: list[Finding] = []
 
-    def value(self, raw: object, annotation: kinds.Annotation, path: KeyPath) -> object:
+    def value(
+        self, raw: object, annotation: kinds.Annotation, kind: kinds.Kind, path: KeyPath
+    ) -> object:
         """Anything: by the kind that the schema gives it."""
-        match kinds.kind(annotation), raw:
+        match kind, raw:
             case kinds.Leaf(types), _ if Secret in types:
                 return self._secret(raw, path)
             case kinds.Leaf(types), _:
@@ -107,26 +109,41 @@ class _Walk:
                 return self._table(raw, struct, path)
             case kinds.Choice() as choice, dict():
                 return self._choice(raw, choice, path)
-            case kinds.Named(item), dict():
-                return {name: self.value(raw[name], item, (*path, name)) for name in raw}
+            case kinds.Named() as named, dict() if len(raw) in named.lengths:
+                return self._named(raw, named, path)
             case kinds.Items() as items, list() if len(raw) in items.lengths:
-                entries = enumerate(raw)
-                return items.container(self.value(v, items.item, (*path, i)) for i, v in entries)
-            case kinds.Items(), list():
+                return items.container(self._entries(enumerate(raw), items.item, path))
+            case (kinds.Named(), dict()) | (kinds.Items(), list()):
+                assert isinstance(raw, dict | list), "the case says so"
                 return self._note(path, f"has {len(raw)} entries", _write(annotation))
         return self._note(path, f"is {_noun(raw)}", _write(annotation))
+
+    def _named(self, raw: dict[str, object], named: kinds.Named, path: KeyPath) -> object:
+        """A table whose names are checked as the texts that they are."""
+        for name in raw:
+            if not _fits(name, named.name):
+                self._note((*path, name), "is not a name that may stand here", _write(named.name))
+        return dict(zip(raw, self._entries(raw.items(), named.item, path), strict=True))
+
+    def _entries(
+        self, entries: Iterable[tuple[str | int, object]], item: kinds.Annotation, path: KeyPath
+    ) -> Iterator[object]:
+        """What a list or a table of names holds, which is all of one kind."""
+        kind = kinds.kind(item)
+        for where, raw in entries:
+            yield self.value(raw, item, kind, (*path, where))
 
     def _table(self, raw: dict[str, object], struct: type[Struct], path: KeyPath) -> object:
         """A struct, when each of its keys passes and they agree."""
         found_before = len(self.findings)
-        fields = {field.encode_name: field for field in msgspec.structs.fields(struct)}
-        self._unknown(raw, fields, path)
+        keys = kinds.keys(struct)
+        self._unknown(raw, keys, path)
         values = {}
-        for key, field in fields.items():
-            if key in raw:
-                values[field.name] = self.value(raw[key], field.type, (*path, key))
-            elif field.required:
-                self._note((*path, key), "is required", _write(field.type))
+        for name, key in keys.items():
+            if name in raw:
+                values[key.fills] = self.value(raw[name], key.annotation, key.kind, (*path, name))
+            elif key.required:
+                self._note((*path, name), "is required", _write(key.annotation))
         if len(self.findings) > found_before:
             return _REFUSED
         return self._agreed(struct(**values), path)
@@ -147,7 +164,7 @@ class _Walk:
         """The struct, after a look at what its keys mean together."""
         if isinstance(built, Section):
             for each in built.disagreements():
-                self._note((*path, each.key), each.message, each.remedy)
+                self._note((*path, each.key, *each.below), each.message, each.remedy)
         return built
 
     def _choice(self, raw: dict[str, object], choice: kinds.Choice, path: KeyPath) -> object:
@@ -219,6 +236,14 @@ def _fault(raw: object, types: Iterable[kinds.Annotation]) -> str | None:
     if Decimal in types and not _EXACT.fullmatch(str(raw)):
         return "is not an exact number of at most 40 digits before and after the point"
     return None
+
+
+def _fits(name: str, annotation: kinds.Annotation) -> bool:
+    try:
+        msgspec.convert(name, annotation, strict=True)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _written_as(member: kinds.Annotation) -> frozenset[type]:

@@ -20,7 +20,9 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--config", type=_PATH, help="The configuration. Without it: embedded defaults.")
+@click.option(
+    "--config", type=_PATH, help="The configuration. Without it: the embedded paper setup."
+)
 @click.option("--state-dir", type=_PATH, help="Where riskd keeps what it must remember.")
 @click.option("--socket", type=_PATH, help="The control socket.")
 def run(config: Path | None, state_dir: Path | None, socket: Path | None) -> None:

@@ -70,13 +70,13 @@ def test_every_folder_with_modules_is_a_listed_package() -> None:
     assert listed - {Path()} == folders
 
 
-def test_the_wheel_holds_exactly_the_modules_of_the_listed_packages(wheel: Path) -> None:
+def test_the_wheel_holds_the_modules_of_the_listed_packages_and_what_they_read(wheel: Path) -> None:
     modules = {
         str(PurePosixPath(*package.split("."), file.name))
         for package in PACKAGES
         for file in folder(package).glob("*.py")
     }
-    assert names(wheel) == modules | {"riskd/py.typed"}
+    assert names(wheel) == modules | {"riskd/py.typed", "riskd/config/paper.toml"}
 
 
 def test_the_wheel_declares_both_commands(wheel: Path) -> None:

@@ -7,12 +7,14 @@ python -m riskd.tools.config_reference toml > config/example.toml
 import textwrap
 from collections.abc import Callable, Iterable, Iterator
 
+import attrs
 import click
 import msgspec
 from msgspec import Struct
 from msgspec.structs import FieldInfo
 
 from ..config import kinds
+from ..config.loader import PAPER, text_of
 from ..config.schema import NOT_BUILT, Config
 
 _PAGE = """\
@@ -21,8 +23,9 @@ _PAGE = """\
 <!-- Written by `python -m riskd.tools.config_reference markdown` from config/schema/. -->
 
 riskd reads one TOML file: `riskd run --config FILE`. Every key has a default, so an empty file is
-valid, and without a file riskd runs on the defaults below. `riskd check FILE` names every mistake
-at once, each with its key and line. A key that riskd doesn't know is a mistake.
+valid. `riskd check FILE` names every mistake at once, each with its key and line. A key that riskd
+doesn't know is a mistake. Without a file riskd runs on the embedded paper setup, which is the last
+section of this page.
 
 A key marked *restart* keeps the value that riskd was started with. The others follow a reload.
 
@@ -40,6 +43,12 @@ This version refuses them by name: a setting that is written but not acted on wo
 none.
 """
 
+_EMBEDDED = """\
+## Without a file
+
+`riskd run` without `--config` runs on the embedded paper setup:
+"""
+
 
 def markdown() -> Iterator[str]:
     """The lines of the reference page: a table a section."""
@@ -47,6 +56,9 @@ def markdown() -> Iterator[str]:
     for section, struct in _tables():
         yield f"## `[{section}]`\n\n{struct.__doc__}\n"
         yield from _table(msgspec.structs.fields(struct))
+    for entry in _entries():
+        yield f"## `{entry.title}`\n\n{entry.about}\n"
+        yield from _table(_required_first(msgspec.structs.fields(entry.struct)))
     for section, meaning, structs in _arrays():
         yield f"## `[[{section}]]`\n\n{meaning} None unless written. All have these keys:\n"
         (shared,) = set(map(_parent, structs.values()))
@@ -56,6 +68,7 @@ def markdown() -> Iterator[str]:
             yield from _table(_own(struct))
     yield _NOT_BUILT
     yield from (f"- `[{section}]`: {why}" for section, why in NOT_BUILT.items())
+    yield f"\n{_EMBEDDED}\n```toml\n{text_of(PAPER)}```"
 
 
 def toml() -> Iterator[str]:
@@ -64,13 +77,15 @@ def toml() -> Iterator[str]:
     for section, struct in _tables():
         yield f"\n# {struct.__doc__}\n[{section}]\n"
         yield from map(_assignment, msgspec.structs.fields(struct))
+    for entry in _entries():
+        yield _comment(entry.about, before="\n")
+        yield f"# {entry.opened}"
+        yield from map(_possible, _required_first(msgspec.structs.fields(entry.struct)))
     for section, meaning, structs in _arrays():
-        yield textwrap.fill(
+        yield _comment(
             f"{meaning} None unless written. One of each kind, without the keys that all have; "
             "docs/configuration.md says what each means.",
-            98,
-            initial_indent="\n# ",
-            subsequent_indent="# ",
+            before="\n",
         )
         for kind, struct in structs.items():
             yield f"\n# {struct.__doc__}\n# [[{section}]]\n# {kind}"
@@ -83,6 +98,34 @@ def _tables() -> Iterator[tuple[str, type[Struct]]]:
         match kinds.kind(field.type):
             case kinds.Table(struct):
                 yield field.encode_name, struct
+
+
+@attrs.frozen
+class _Entry:
+    """A table of which a file may have several, all of one kind."""
+
+    title: str
+    opened: str
+    about: str
+    struct: type[Struct]
+
+
+def _entries() -> Iterator[_Entry]:
+    for field in msgspec.structs.fields(Config):
+        section, meaning = field.encode_name, kinds.description(field.type)
+        match kinds.kind(field.type):
+            case kinds.Named(name, item, lengths):
+                example = next(_examples(name))
+                title, opened = f"[{section}.NAME]", f"[{section}.{example}]"
+                meaning += f" NAME: {kinds.wording(name)}."
+            case kinds.Items(item=item, lengths=lengths):
+                title = opened = f"[[{section}]]"
+            case _:
+                continue
+        match kinds.kind(item):
+            case kinds.Table(struct):
+                about = f"{struct.__doc__} {meaning} None unless written; at most {lengths[-1]}."
+                yield _Entry(title, opened, about, struct)
 
 
 def _arrays() -> Iterator[tuple[str, str, dict[str, type[Struct]]]]:
@@ -106,7 +149,11 @@ def _own(struct: type[Struct]) -> list[FieldInfo]:
     """What one kind has and the others have not; what must be written comes first."""
     shared = _parent(struct).__struct_fields__
     own = [field for field in msgspec.structs.fields(struct) if field.name not in shared]
-    return sorted(own, key=lambda field: not field.required)
+    return _required_first(own)
+
+
+def _required_first(fields: Iterable[FieldInfo]) -> list[FieldInfo]:
+    return sorted(fields, key=lambda field: not field.required)
 
 
 def _table(fields: Iterable[FieldInfo]) -> Iterator[str]:
@@ -132,7 +179,7 @@ def _row(field: FieldInfo) -> str:
 
 def _assignment(field: FieldInfo) -> str:
     meaning = f"{kinds.description(field.type)} Write {kinds.wording(field.type)}."
-    comment = textwrap.fill(meaning, 98, initial_indent="# ", subsequent_indent="# ")
+    comment = _comment(meaning)
     if field.default is None:
         return f"{comment}\n# {field.encode_name} = {_toml(_example(field))}\n"
     return f"{comment}\n{field.encode_name} = {_toml(field.default)}\n"
@@ -144,8 +191,16 @@ def _possible(field: FieldInfo) -> str:
     return f"# {field.encode_name} = {_toml(_example(field) if unset else field.default)}"
 
 
+def _comment(text: str, before: str = "") -> str:
+    return textwrap.fill(text, 98, initial_indent=f"{before}# ", subsequent_indent="# ")
+
+
 def _example(field: FieldInfo) -> object:
-    return next(each for meta in kinds.metas(field.type) for each in meta.examples or ())
+    return next(_examples(field.type))
+
+
+def _examples(annotation: kinds.Annotation) -> Iterator[object]:
+    return (each for meta in kinds.metas(annotation) for each in meta.examples or ())
 
 
 def _toml(value: object) -> str:

@@ -9,14 +9,21 @@ Each module holds the sections of one subject; here they come together.
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated
 
-from msgspec import Meta, field
+from msgspec import field
 
 from .base import RESTART, Disagreement, Section
 from .daemon import Control, Journal, Riskd, Security, Supervision
 from .halting import KillSwitch, Lease, Session
-from .trading import ACCOUNTS_MAX, INSTRUMENTS_MAX, Account, Book, Instrument, Named
+from .trading import (
+    ACCOUNTS_MAX,
+    INSTRUMENTS_MAX,
+    Account,
+    Accounts,
+    Book,
+    Instrument,
+    Instruments,
+)
 from .triggers import (
     TRIGGERS_MAX,
     AnyTrigger,
@@ -49,10 +56,8 @@ class Config(Section, frozen=True, kw_only=True):
     kill_switch: KillSwitch = KillSwitch()
     lease: Lease = Lease()
     session: Session = Session()
-    accounts: Annotated[dict[Named, Account], Meta(max_length=ACCOUNTS_MAX)] = field(
-        default_factory=dict
-    )
-    instruments: Annotated[tuple[Instrument, ...], Meta(max_length=INSTRUMENTS_MAX)] = ()
+    accounts: Accounts = field(default_factory=dict)
+    instruments: Instruments = ()
     book: Book = Book()
     triggers: Triggers = ()
     security: Security = Security()
@@ -64,13 +69,10 @@ class Config(Section, frozen=True, kw_only=True):
             ("instruments", "symbol", [each.symbol for each in self.instruments]),
         ):
             first: dict[str, int] = {}
-            for position, name in enumerate(names, 1):
-                if first.setdefault(name, position) != position:
-                    yield Disagreement(
-                        key,
-                        f"has entries with the same {word}: numbers {first[name]} and {position}",
-                        "give each its own",
-                    )
+            for index, name in enumerate(names):
+                if first.setdefault(name, index) != index:
+                    problem = f"is that of {key}[{first[name]}] too"
+                    yield Disagreement(key, problem, "give each its own", (index, word))
 
 
 __all__ = [

@@ -42,6 +42,16 @@ Group = Annotated[
 
 
 Days = Annotated[float, Meta(gt=0, le=36_500)]
+Zone = Annotated[
+    str,
+    Meta(
+        title="a time zone, as in the IANA database",
+        min_length=1,
+        max_length=64,
+        pattern=r"^[A-Za-z0-9_+/-]+\Z",
+    ),
+]
+"""Whether there is such a one is the machine's to say, when the file is loaded."""
 
 
 @attrs.frozen
@@ -51,6 +61,8 @@ class Disagreement:
     key: str
     message: str
     remedy: str
+    below: tuple[str | int, ...] = ()
+    """Where in the key's value, when it is a table or a list."""
 
 
 class Section(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

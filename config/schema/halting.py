@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from .base import RESTART, Disagreement, Section
+from .base import RESTART, Disagreement, Section, Zone
 
 
 class KillSwitch(Section, frozen=True, kw_only=True):
@@ -105,15 +105,8 @@ class Session(Section, frozen=True, kw_only=True):
     """The trading day and week: losses count by it, and a halt `until the session's reset` ends."""
 
     zone: Annotated[
-        str,
-        Meta(
-            title="a time zone, as in the IANA database",
-            min_length=1,
-            max_length=64,
-            pattern=r"^[A-Za-z0-9_+/-]+\Z",
-            description="Where the session's clock hangs.",
-            examples=["America/Chicago"],
-        ),
+        Zone,
+        Meta(description="Where the session's clock hangs.", examples=["America/Chicago"]),
     ] = "UTC"
     reset: Annotated[
         str,

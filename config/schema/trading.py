@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from .base import Disagreement, Section
+from .base import Disagreement, Section, Zone
 
 ACCOUNTS_MAX = 256
 INSTRUMENTS_MAX = 20_000
@@ -20,6 +20,7 @@ Named = Annotated[
         min_length=1,
         max_length=64,
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_./-]*\Z",
+        examples=["main"],
     ),
 ]
 Currency = Annotated[
@@ -40,24 +41,18 @@ Symbol = Annotated[
         pattern=r"^[^\s\x00-\x1f\x7f]+\Z",
     ),
 ]
-Zone = Annotated[
-    str,
-    Meta(
-        title="a time zone, as in the IANA database",
-        min_length=1,
-        max_length=64,
-        pattern=r"^[A-Za-z0-9_+/-]+\Z",
-    ),
-]
+Size = Annotated[Decimal, Meta(title="an exact number above 0, in quotes")]
+SIZES = ("multiplier", "tick", "lot", "min_qty", "max_qty", "min_notional")
+TOLERANCES = ("equity_drift_pct", "equity_drift_min")
 
 
-def unfit(number: Decimal | None) -> str | None:
-    """What keeps a number out of the book. None: nothing."""
-    if number is not None and number:
-        _, digits, exponent = number.as_tuple()
-        if isinstance(exponent, int) and max(-exponent, len(digits) + exponent) > DIGITS_MAX:
-            return f"has more than {DIGITS_MAX} digits before the point or after it"
-    return None
+def unfit(key: str, number: Decimal) -> Iterator[Disagreement]:
+    """What the book, which counts with so many digits, would not take in."""
+    _, digits, exponent = number.as_tuple()
+    assert isinstance(exponent, int), "the walk lets only finite numbers pass"
+    if number and max(-exponent, len(digits) + exponent) > DIGITS_MAX:
+        problem = f"has more than {DIGITS_MAX} digits before the point or after it"
+        yield Disagreement(key, problem, "write it with fewer")
 
 
 class Account(Section, frozen=True, kw_only=True):
@@ -82,15 +77,14 @@ class Account(Section, frozen=True, kw_only=True):
         Named | None,
         Meta(
             description="The venue that it trades at, which orders must not contradict. Unset: "
-            "they must not name one.",
+            "they must name none.",
             examples=["sim"],
         ),
     ] = None
 
     def disagreements(self) -> Iterator[Disagreement]:
         """The book counts with so many digits."""
-        if problem := unfit(self.balance):
-            yield Disagreement("balance", problem, "write a number that means something")
+        yield from unfit("balance", self.balance)
 
 
 class Instrument(Section, frozen=True, kw_only=True):
@@ -108,15 +102,16 @@ class Instrument(Section, frozen=True, kw_only=True):
             "instrument: list another symbol.",
         ),
     ] = "linear"
-    multiplier: Annotated[Decimal, Meta(description="What one contract is a multiple of.")] = (
-        Decimal(1)
-    )
+    multiplier: Annotated[
+        Size, Meta(description="How many units of what is traded one contract is.")
+    ] = Decimal(1)
     quote: Annotated[Currency, Meta(description="What its price is in.")] = "USD"
     settle: Annotated[
         Currency | None,
         Meta(
-            description="What its profit is paid in. Unset: `quote`, and for `inverse` the `base`.",
-            examples=["USDT"],
+            description="What its profit is paid in, which is `quote`, and for `inverse` the "
+            "`base`. Unset: just that.",
+            examples=["USD"],
         ),
     ] = None
     base: Annotated[
@@ -127,29 +122,29 @@ class Instrument(Section, frozen=True, kw_only=True):
         ),
     ] = None
     tick: Annotated[
-        Decimal | None,
+        Size | None,
         Meta(
             description="Prices of orders are whole multiples of it. Unset: any price.",
             examples=["0.1"],
         ),
     ] = None
     lot: Annotated[
-        Decimal | None,
+        Size | None,
         Meta(
             description="Quantities of orders are whole multiples of it. Unset: any quantity.",
             examples=["0.001"],
         ),
     ] = None
     min_qty: Annotated[
-        Decimal | None,
-        Meta(description="The smallest quantity of an order. Unset: none.", examples=["0.001"]),
+        Size | None,
+        Meta(description="The smallest quantity of an order. Unset: any.", examples=["0.001"]),
     ] = None
     max_qty: Annotated[
-        Decimal | None,
-        Meta(description="The largest quantity of an order. Unset: none.", examples=["1000"]),
+        Size | None,
+        Meta(description="The largest quantity of an order. Unset: any.", examples=["1000"]),
     ] = None
     min_notional: Annotated[
-        Decimal | None,
+        Size | None,
         Meta(
             description="What an order must be worth at least, in `quote`. Unset: nothing.",
             examples=["5"],
@@ -171,21 +166,49 @@ class Instrument(Section, frozen=True, kw_only=True):
         return self.base if self.kind == "inverse" and self.base is not None else self.quote
 
     def disagreements(self) -> Iterator[Disagreement]:
-        """Sizes are above 0, and an inverse contract is settled in its base."""
-        for key in ("multiplier", "tick", "lot", "min_qty", "max_qty", "min_notional"):
+        """Sizes are above 0, some quantity may be ordered, and the currencies make a contract."""
+        for key in SIZES:
             number = getattr(self, key)
             if number is not None and number <= 0:
                 yield Disagreement(key, "is not above 0", "write a number above 0")
-            elif problem := unfit(number):
-                yield Disagreement(key, problem, "write a number that means something")
-        if self.kind == "inverse" and self.base is None:
-            problem = "is missing: an inverse contract is settled in it"
-            yield Disagreement("base", problem, "name it")
+            elif number is not None:
+                yield from unfit(key, number)
+        for key in ("lot", "min_qty"):
+            least = getattr(self, key)
+            if self.max_qty is not None and least is not None and least > self.max_qty > 0:
+                problem = f"is below {key}, so that no quantity could be ordered"
+                yield Disagreement("max_qty", problem, f"raise it, or lower {key}")
+        yield from self._currencies()
+
+    def _currencies(self) -> Iterator[Disagreement]:
+        """The book takes the profit as paid in what it is reckoned in: to do so with a contract
+        that is paid in something else would be a guess at a rate."""
+        if self.base == self.quote:
+            problem = "is the quote, so that one would be bought with itself"
+            yield Disagreement("base", problem, "write what is bought, or leave it out")
+        elif self.kind == "inverse" and self.base is None:
+            problem = "is required: an inverse contract is settled in it"
+            yield Disagreement("base", problem, "write what is bought")
         elif self.kind == "inverse" and self.settled_in != self.base:
             problem = "is not the base, in which an inverse contract is settled"
             yield Disagreement("settle", problem, "write the base, or leave it out")
-        if self.min_qty is not None and self.max_qty is not None and self.min_qty > self.max_qty:
-            yield Disagreement("max_qty", "is below min_qty", "raise it, or lower min_qty")
+        elif self.kind != "inverse" and self.settled_in != self.quote:
+            problem = "is not the quote: riskd can't reckon with a contract that pays in another"
+            yield Disagreement("settle", problem, "write the quote, or leave it out")
+
+
+Accounts = Annotated[
+    dict[Named, Account],
+    Meta(
+        max_length=ACCOUNTS_MAX,
+        description="Orders and fills use its name. One with a dot or a slash in it stands in "
+        "quotes here.",
+    ),
+]
+Instruments = Annotated[
+    tuple[Instrument, ...],
+    Meta(max_length=INSTRUMENTS_MAX, description="Orders and fills use its symbol."),
+]
 
 
 class Book(Section, frozen=True, kw_only=True):
@@ -194,6 +217,7 @@ class Book(Section, frozen=True, kw_only=True):
     equity_drift_pct: Annotated[
         Decimal,
         Meta(
+            title="an exact number from 0 to 100, in quotes",
             description="The broker's equity may differ from the book's by so many percent of it, "
             "before that is told.",
         ),
@@ -201,15 +225,19 @@ class Book(Section, frozen=True, kw_only=True):
     equity_drift_min: Annotated[
         Decimal,
         Meta(
+            title="an exact number from 0, in quotes",
             description="A difference up to this, in the account's currency, is never told: "
             "rounding, or a mark of another moment.",
         ),
     ] = Decimal(1)
 
     def disagreements(self) -> Iterator[Disagreement]:
-        """A tolerance is not negative."""
-        for key in ("equity_drift_pct", "equity_drift_min"):
-            if getattr(self, key) < 0:
+        """A tolerance is not negative, and one of more than everything would tolerate anything."""
+        for key in TOLERANCES:
+            number = getattr(self, key)
+            if number < 0:
                 yield Disagreement(key, "is below 0", "write 0 or more")
-            elif problem := unfit(getattr(self, key)):
-                yield Disagreement(key, problem, "write a number that means something")
+            else:
+                yield from unfit(key, number)
+        if self.equity_drift_pct > 100:
+            yield Disagreement("equity_drift_pct", "is above 100", "write 100 or less")

@@ -1,9 +1,11 @@
 """From a file to a configuration, or to all of its problems, each with its place and remedy."""
 
+import hashlib
 import os
 import subprocess
 import sys
 import traceback
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,10 +14,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta, Struct
-from riskd.config import Config, ConfigInvalid, Secret, embedded, load, masked, parse
-from riskd.config.loader import FILE_BYTES_MAX, parse_as
+from riskd.config import (
+    Config,
+    ConfigInvalid,
+    Secret,
+    differences,
+    embedded,
+    load,
+    masked,
+    parse,
+)
+from riskd.config.loader import FILE_BYTES_MAX, PAPER, parse_as
 from riskd.config.problems import Problem, dotted
-from riskd.config.schema import NOT_BUILT
+from riskd.config.schema import NOT_BUILT, Account
 
 
 def problems(text: str) -> list[str]:
@@ -25,13 +36,27 @@ def problems(text: str) -> list[str]:
     return [str(problem) for problem in refused.value.problems]
 
 
-def test_an_empty_file_means_the_embedded_defaults(tmp_path: Path) -> None:
+def test_an_empty_file_means_the_defaults_and_replaces_the_embedded_setup_whole(
+    tmp_path: Path,
+) -> None:
     file = tmp_path / "riskd.toml"
     file.touch()
     loaded = load(file, {})
-    assert loaded.config == embedded().config == Config()
+    assert loaded.config == Config()
     assert loaded.source == str(file)
-    assert embedded().source == "embedded defaults"
+    assert differences(Config(), embedded().config) == ["accounts.main", "instruments"]
+
+
+def test_without_a_file_there_is_a_paper_account_and_two_instruments() -> None:
+    found = embedded()
+    assert found.source == "embedded paper setup"
+    assert found.config.accounts == {
+        "main": Account(currency="USD", balance=Decimal(100_000), exchange="sim")
+    }
+    traded = [(each.symbol, each.kind, each.settled_in) for each in found.config.instruments]
+    assert traded == [("BTCUSDT", "linear", "USD"), ("ETHUSDT", "linear", "USD")]
+    assert all(each.tick and each.lot and each.min_notional for each in found.config.instruments)
+    assert found.digest == hashlib.sha256(PAPER.read_bytes()).hexdigest()
 
 
 def test_what_is_written_is_what_is_loaded(tmp_path: Path) -> None:
@@ -123,8 +148,8 @@ def test_a_section_is_either_built_or_not() -> None:
         ("\n" + "a." * 300_000 + "a = 1", "FILE:2: holds a key of more than 64 parts"),
         ("\n[" + ' . "a"' * 70 + "]", "FILE:2: holds a key of more than 64 parts"),
         ("\n" + r'"\"".' * 70 + "a = 1", "FILE:2: holds a key of more than 64 parts"),
-        ("#" * FILE_BYTES_MAX + "#", "FILE: is longer than 1048576 bytes"),
-        ("é" * (FILE_BYTES_MAX // 2 + 1), "FILE: is longer than 1048576 bytes"),
+        ("#" * FILE_BYTES_MAX + "#", "FILE: is longer than 4194304 bytes"),
+        ("é" * (FILE_BYTES_MAX // 2 + 1), "FILE: is longer than 4194304 bytes"),
     ],
 )
 def test_what_is_no_toml_is_told_with_its_place(text: str, problem: str) -> None:
@@ -138,7 +163,8 @@ def test_64_parts_of_a_key_are_read() -> None:
     assert "a: is not a key that riskd knows" in told
 
 
-_M = FILE_BYTES_MAX
+_M = 1024 * 1024
+assert _M <= FILE_BYTES_MAX
 
 
 @pytest.mark.parametrize(
@@ -184,8 +210,8 @@ def test_keys_are_shown_so_that_they_can_not_fool_a_terminal() -> None:
         (b"a = 1\n\xff\n", ":2: is not UTF-8; save the file as UTF-8"),
         ("[riskd]".encode("utf-16"), ":1: is not UTF-8; save the file as UTF-8"),
         (b"\xef\xbb\xbf[riskd]", ":1: begins with a byte order mark"),
-        (b"#" * (FILE_BYTES_MAX + 1), ": is longer than 1048576 bytes"),
-        (b"#" * FILE_BYTES_MAX + "é".encode(), ": is longer than 1048576 bytes"),
+        (b"#" * (FILE_BYTES_MAX + 1), ": is longer than 4194304 bytes"),
+        (b"#" * FILE_BYTES_MAX + "é".encode(), ": is longer than 4194304 bytes"),
     ],
 )
 def test_bytes_that_are_no_text_are_told(tmp_path: Path, content: bytes, problem: str) -> None:

@@ -1,6 +1,7 @@
 """A configuration is shown whole, without its secrets, and as the schema has it."""
 
 import json
+import re
 import tomllib
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +21,7 @@ from riskd.config import (
     masked,
     parse,
 )
-from riskd.config.schema import AnyTrigger, Control, Riskd, Security
+from riskd.config.schema import Account, AnyTrigger, Control, Instrument, Riskd, Security
 from riskd.tools import config_reference
 
 ROOT = Path(__file__).parents[2]
@@ -52,13 +53,14 @@ def test_masked_shows_every_key_secrets_as_the_mask_and_what_is_unset_as_null() 
     assert json.loads(json.dumps(masked(Config()))) == masked(Config())
     tables = {name: keys for name, keys in masked(Config()).items() if isinstance(keys, dict)}
     assert {f"{name}.{key}" for name, keys in tables.items() for key in keys} == KEYS
-    assert masked(Config()).keys() - tables.keys() == {"triggers"}
+    assert masked(Config()).keys() - tables.keys() == {"instruments", "triggers"}
+    assert masked(Config())["accounts"] == {}
 
 
 def test_the_schema_says_of_every_key_what_it_means_and_that_there_are_no_others() -> None:
     definitions = json_schema()["$defs"]
     assert isinstance(definitions, dict)
-    for name in ("Riskd", "Control", "Supervision", "Security"):
+    for name in ("Riskd", "Control", "Supervision", "Book", "Account", "Security"):
         assert definitions[name]["additionalProperties"] is False
         for key, described in definitions[name]["properties"].items():
             assert described["description"], key
@@ -73,6 +75,19 @@ def test_the_schema_says_of_every_key_what_it_means_and_that_there_are_no_others
         "description": definitions["Control"]["properties"]["max_clients"]["description"],
     }
     assert json.loads(json.dumps(json_schema())) == json_schema()
+
+
+def test_the_schema_says_what_a_name_may_be_and_of_how_many() -> None:
+    definitions = json_schema()["$defs"]
+    assert isinstance(definitions, dict)
+    accounts = definitions["Config"]["properties"]["accounts"]
+    assert accounts["propertyNames"]["pattern"] == "^[A-Za-z0-9][A-Za-z0-9_./-]*$"
+    assert accounts["propertyNames"]["maxLength"] == 64
+    assert accounts["maxProperties"] == 256
+
+
+def test_no_pattern_of_the_schema_has_what_only_python_reads_as_an_end() -> None:
+    assert "Z" not in re.findall(r"\\\\(.)", json.dumps(json_schema()))
 
 
 def test_the_schema_describes_secrets_and_exact_numbers_as_they_are_written() -> None:
@@ -133,13 +148,14 @@ def test_the_example_names_every_key_and_its_unset_ones_are_valid_too(tmp_path: 
 
 
 def test_each_entry_of_the_example_is_valid_when_it_is_opened() -> None:
-    kinds_seen = set()
+    kinds_seen: list[type[Struct]] = []
     for piece in EXAMPLE.read_text().split("\n\n"):
-        if "# [[triggers]]" in piece:
-            rows = piece[piece.index("# [[triggers]]") :].splitlines()
-            (entry,) = parse("\n".join(row[2:] for row in rows), "FILE", {}).config.triggers
-            kinds_seen.add(type(entry))
-    assert kinds_seen == set(get_args(AnyTrigger))
+        if header := re.search(r"^# \[(accounts\.main\]|\[)", piece, re.MULTILINE):
+            rows = piece[header.start() :].splitlines()
+            opened = parse("\n".join(row[2:] for row in rows), "FILE", {}).config
+            kinds_seen += map(type, (*opened.accounts.values(), *opened.instruments))
+            kinds_seen += map(type, opened.triggers)
+    assert kinds_seen == [Account, Instrument, *get_args(AnyTrigger)]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,11 @@ SECTIONS = {
     for field in msgspec.structs.fields(Config)
     if isinstance(kinds.kind(field.type), kinds.Table)
 }
-ENTRIES = {f"triggers.{each.__struct_config__.tag}": each for each in get_args(schema.AnyTrigger)}
+ENTRIES = {
+    **{f"triggers.{each.__struct_config__.tag}": each for each in get_args(schema.AnyTrigger)},
+    "accounts": schema.Account,
+    "instruments": schema.Instrument,
+}
 FIELDS = [
     pytest.param(field, id=f"{section}.{field.name}")
     for section, struct in (SECTIONS | ENTRIES).items()

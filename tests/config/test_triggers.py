@@ -63,7 +63,7 @@ def test_a_changed_entry_is_a_change_of_the_triggers() -> None:
 
 def test_two_of_one_name_are_refused_by_their_numbers() -> None:
     (problem,) = told(GOOD.replace('"venue"', '"latency"'))
-    assert "triggers: has entries with the same name: numbers 1 and 3; give each" in problem
+    assert problem == "FILE:20: triggers[2].name: is that of triggers[0] too; give each its own"
 
 
 def entry(more: str, kind: str = "threshold") -> str:

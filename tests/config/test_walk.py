@@ -34,7 +34,10 @@ class Whole(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     plain: Plain | None = None
     several: Annotated[list[Plain], Meta(max_length=2)] = []
     words: Annotated[tuple[Literal["ab", "cd"], ...], Meta(min_length=1)] = ("ab",)
-    named: dict[str, Left | Right] = {}
+    named: Annotated[
+        dict[Annotated[str, Meta(title="one letter", pattern=r"^\S?\Z")], Left | Right],
+        Meta(max_length=2),
+    ] = {}
     renamed: int = msgspec.field(default=0, name="else")
 
 
@@ -135,6 +138,15 @@ def test_every_mistake_is_found_at_once_and_nothing_else(
         ({"words": "ab"}, "words is text; write a list"),
         ({"named": {"n": {"type": "lefft"}}}, 'named.n.type is none; did you mean "left"?'),
         ({"named": {"n": {}}}, 'named.n.type is required; write "left", "right"'),
+        ({"named": {"nn": {"type": "left"}}}, "named.nn is not a name; write one letter"),
+        (
+            {"named": dict.fromkeys("abc")},
+            "named has 3 entries; write a table of at most 2 names; ",
+        ),
+        (
+            {"named": ["a"]},
+            "named is a list; write a table of at most 2 names; each name: one lett",
+        ),
         ({"named": {"n": {"type": ["left"]}}}, 'named.n.type is none; write "left", "right"'),
         ({"named": {"n": {"type": "left", "b": 1}}}, "named.n.b is not a key; the keys here are a"),
     ],

@@ -80,7 +80,7 @@ STATUS = {
     "lease": None,
     "actors": ACTORS,
     "control": {"clients": 1, "lines": 9},
-    "config": {"source": "embedded defaults", "digest": "0123456789abcdef"},
+    "config": {"source": "embedded paper setup", "digest": "0123456789abcdef"},
     "not_built": ["gate", "journal"],
 }
 CONFIG = {"riskd": {"stop_timeout_s": 30.0, "socket": None}, "security": {"operators": ["desk"]}}
@@ -238,7 +238,7 @@ def test_status_says_first_whether_anything_can_trade(riskd: Path) -> None:
     assert "riskd        0.1.0, process 4711, up 2 h 3 min since 2026-01-02T03:04:05Z" in lines
     assert "kill switch  ACTIVE" in lines
     assert "journal      lsn 12" in lines
-    assert "config       embedded defaults (sha256 0123456789ab)" in lines
+    assert "config       embedded paper setup (sha256 0123456789ab)" in lines
     assert "control      clients 1, lines 9" in lines
 
 
