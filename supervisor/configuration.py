@@ -7,13 +7,15 @@ import msgspec
 import trio
 
 from ..actors import settings
-from ..config.loader import Loaded, load
+from ..config.loader import Loaded, parse, text_of
 from ..config.problems import ConfigInvalid
 from ..config.render import NEEDS_RESTART, differences
 from ..config.schema import Config, Section
 
 READ_TIMEOUT_S = 1.0
-"""Below the heartbeat's patience: a disk that hangs is no reason to crash the settings actor."""
+CHECK_TIMEOUT_S = 2.5
+"""Together below the heartbeat's patience: neither a disk that hangs nor a file that says too much
+is a reason to crash the settings actor. Ten thousand instruments are checked in half of it."""
 
 
 class Configuration:
@@ -31,21 +33,12 @@ class Configuration:
     async def read(self) -> settings.Candidate:
         if self._file is None:
             raise settings.Invalid(
-                ("riskd runs on its embedded defaults: there is no file to read",)
+                ("riskd runs on its embedded paper setup: there is no file to read",)
             )
         try:
-            # A thread, because a file may lie on a disk or a network that does not answer.
-            with trio.fail_after(READ_TIMEOUT_S):
-                loaded = await trio.to_thread.run_sync(
-                    load, self._file, self._environment, abandon_on_cancel=True
-                )
+            loaded = await self._loaded(self._file)
         except ConfigInvalid as invalid:
             raise settings.Invalid(tuple(str(problem) for problem in invalid.problems)) from None
-        except trio.TooSlowError:
-            problem = (
-                f"{self._file}: not read within {READ_TIMEOUT_S:g} s: its disk does not answer"
-            )
-            raise settings.Invalid((problem,)) from None
         self._check_mix(loaded.config)
         self._read = loaded
         changed = differences(self.current, loaded.config)
@@ -55,6 +48,26 @@ class Configuration:
             changed=tuple(key for key in changed if key not in NEEDS_RESTART),
             needs_restart=tuple(key for key in changed if key in NEEDS_RESTART),
         )
+
+    async def _loaded(self, file: Path) -> Loaded:
+        """The file as it is now. In threads: it may lie on a disk or a network that does not
+        answer, and what is said of thousands of instruments takes longer than an order can wait."""
+        try:
+            with trio.fail_after(READ_TIMEOUT_S):
+                text = await trio.to_thread.run_sync(text_of, file, abandon_on_cancel=True)
+        except trio.TooSlowError:
+            problem = f"{file}: not read within {READ_TIMEOUT_S:g} s: its disk does not answer"
+            raise settings.Invalid((problem,)) from None
+        try:
+            with trio.fail_after(CHECK_TIMEOUT_S):
+                return await trio.to_thread.run_sync(
+                    parse, text, self.name, self._environment, abandon_on_cancel=True
+                )
+        except trio.TooSlowError:
+            problem = (
+                f"{file}: not checked within {CHECK_TIMEOUT_S:g} s; shorten it, or restart riskd"
+            )
+            raise settings.Invalid((problem,)) from None
 
     def take(self, candidate: settings.Candidate) -> None:
         assert self._read is not None, "a candidate comes from read()"
