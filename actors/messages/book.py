@@ -151,15 +151,18 @@ class Fx(Event, frozen=True, kw_only=True, tag="fx"):
 
 
 class Funding(Event, frozen=True, kw_only=True, tag="funding"):
-    """Received for a position; below 0: paid. In the settle currency."""
+    """Received for a position; below 0: paid. In the settle currency. With an id it counts once,
+    however often it is told."""
 
+    id: Id | None = None
     symbol: Symbol
     amount: Decimal
 
 
 class Transfer(Event, frozen=True, kw_only=True, tag="transfer"):
-    """A deposit; below 0: a withdrawal."""
+    """A deposit; below 0: a withdrawal. With an id it counts once, however often it is told."""
 
+    id: Id | None = None
     ccy: Currency
     amount: Decimal
 

@@ -72,6 +72,8 @@ class AccountBook:
         self.adopted: dict[str, tuple[int, Key]] = {}
         """By symbol: as of when, and where it was told."""
         self.odd = Odd()
+        self.paid: dict[tuple[str, str, str], Decimal] = {}
+        """Payments that have an id: their kind, what they are for, the id, and how much."""
         self._prices_kept = prices_kept
         self.prices_max = 2 * prices_kept
         """At so many the older are let go."""
@@ -291,11 +293,25 @@ class AccountBook:
 
     def _funding(self, key: Key, event: Funding) -> None:
         path = self._path(event.symbol)
+        if self._is_repeated("funding", event.symbol, event):
+            return
         self.funding[event.symbol] = self.funding.get(event.symbol, ZERO) + event.amount
         self._pay(Cash(key, path.contract.settle, event.amount))
 
     def _transfer(self, key: Key, event: Transfer) -> None:
-        self._pay(Cash(key, event.ccy, event.amount, is_transfer=True))
+        if not self._is_repeated("transfer", event.ccy, event):
+            self._pay(Cash(key, event.ccy, event.amount, is_transfer=True))
+
+    def _is_repeated(self, kind: str, of: str, event: Funding | Transfer) -> bool:
+        """Was this payment told before? What was told first stays."""
+        if event.id is None:
+            return False
+        first = self.paid.get((kind, of, event.id))
+        if first is None:
+            self.paid[kind, of, event.id] = event.amount
+        elif first != event.amount:
+            self.odd.payments[event.id] = None
+        return first is not None
 
     def _pay(self, cash: Cash) -> None:
         self.worth.pay(cash)
@@ -340,6 +356,20 @@ class AccountBook:
             if path.qty and worth.mark_now(symbol) is None
         ]
         return sorted([*found, *self.odd.flags()])
+
+    def flags_about(self, event: AnyEvent) -> set[str]:
+        """Those that this event may have raised, without a look at all others."""
+        path = self.worth.paths.get(getattr(event, "symbol", ""))
+        found, orders = set[str](), set[str]()
+        if path is not None and path.qty and self.worth.mark_now(path.contract.symbol) is None:
+            found.add(f"no_mark:{path.contract.symbol}")
+        if isinstance(event, OrderEvent):
+            orders.add(event.id)
+        elif path is not None and isinstance(event, Fill | Bust | Correct):
+            orders.update(f.order for f in path.all_of(event.id) if f.order is not None)
+            if isinstance(event, Fill) and isinstance(event.order, str):
+                orders.add(event.order)
+        return found | self.odd.about(event, orders)
 
 
 def _place(told: Told) -> Key:

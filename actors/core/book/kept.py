@@ -113,10 +113,12 @@ class Kept(Struct, frozen=True, array_like=True):
     orders: list[Working]
     standings: list[KeptStanding]
     funding: list[tuple[str, Decimal]]
+    paid: list[tuple[str, str, str, Decimal]]
     fees: list[tuple[str, str, Decimal, int]]
     conflicts: list[str]
     overfilled: list[str]
     rogues: list[Rogue]
+    payments: list[str]
 
 
 _encode = Encoder().encode
@@ -148,10 +150,12 @@ def dump(book: "AccountBook") -> Iterator[bytes]:
             list(book.orders.values()),
             [_standing(symbol, each) for symbol, each in book.exposures.standings.items()],
             list(book.funding.items()),
+            [(*name, amount) for name, amount in book.paid.items()],
             [(of, ccy, *fee) for of, fees in book.fees.items() for ccy, fee in fees.items()],
             list(odd.conflicts),
             list(odd.overfilled),
             list(odd.rogues),
+            list(odd.payments),
         ],
     )
 
@@ -248,10 +252,12 @@ def load(book: "AccountBook", state: bytes) -> None:
     book.adopted.update((symbol, (as_of, key)) for symbol, as_of, key in found.adopted)
     book.orders.update((order.id, order) for order in found.orders)
     book.funding.update(found.funding)
+    book.paid.update(((kind, of, one), amount) for kind, of, one, amount in found.paid)
     for symbol, ccy, total, count in found.fees:
         book.fees.setdefault(symbol, {})[ccy] = (total, count)
     book.odd.conflicts.update(dict.fromkeys(found.conflicts))
     book.odd.overfilled.update(dict.fromkeys(found.overfilled))
+    book.odd.payments.update(dict.fromkeys(found.payments))
     for rogue in found.rogues:
         book.odd.suspect(rogue)
 

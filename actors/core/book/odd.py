@@ -1,9 +1,10 @@
 """What is odd about an account, and somebody should look at. Each is told once, however often it
 happened."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from ...messages.book import AnyEvent, Bust, Correct, Fill, Funding, Transfer
 from .orders import Working
 from .path import Execution
 
@@ -22,6 +23,8 @@ class Odd:
     def __init__(self) -> None:
         self.conflicts: dict[str, None] = {}
         """Fills that were told with another side, quantity or price."""
+        self.payments: dict[str, None] = {}
+        """Payments that were told with another amount."""
         self.overfilled: dict[str, None] = {}
         """Orders of which more was filled than they had."""
         self.rogues: dict[Rogue, None] = {}
@@ -67,5 +70,20 @@ class Odd:
 
     def flags(self) -> Iterator[str]:
         yield from (f"fill_conflict:{one}" for one in self.conflicts)
+        yield from (f"payment_conflict:{one}" for one in self.payments)
         yield from (f"overfill:{one}" for one in self.overfilled)
         yield from dict.fromkeys(f"rogue_fill:{one.id}" for one in self.rogues)
+
+    def about(self, event: AnyEvent, orders: Iterable[str]) -> set[str]:
+        """The flags that an event may have raised, which is about these orders."""
+        found = {f"overfill:{order}" for order in orders if order in self.overfilled}
+        match event:
+            case Funding(id=one) | Transfer(id=one) if one in self.payments:
+                found.add(f"payment_conflict:{one}")
+            case Fill() | Bust() | Correct():
+                if event.id in self.conflicts:
+                    found.add(f"fill_conflict:{event.id}")
+                names = (Rogue(event.symbol, event.id, order) for order in (None, *orders))
+                if any(name in self.rogues for name in names):
+                    found.add(f"rogue_fill:{event.id}")
+        return found

@@ -122,6 +122,24 @@ class Sessions:
             for cash in self._worth.cash:
                 self._pay(period, cash)
 
+    def over(self, begin: int, end: int) -> tuple[Decimal | None, Decimal | None]:
+        """What a period that is over has brought: realised, and made in all. Both as it is known
+        now, whatever has begun since."""
+        worth = self._worth
+        first = (begin if self._first_ns is None else max(begin, self._first_ns), -1)
+        last = (end, -1)
+        period = Period(first)
+        for path in worth.paths.values():
+            late, early = path.before(last), path.before(first)
+            period.net += late.net - early.net
+            period.gaps += late.net_gaps - early.net_gaps
+        for cash in worth.cash:
+            if cash.key < last:
+                self._pay(period, cash)
+        opened, closed = worth.series.opened(first), worth.series.opened(last)
+        made = None if opened is None or closed is None else closed - opened
+        return self.realised(period), made
+
     # --- what can be seen
 
     def start(self, period: Period | None) -> str | None:

@@ -5,7 +5,7 @@ average, a cash balance for each currency and the equity after every event, as a
 paper; no running sums, no stretches.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from typing import Any
@@ -35,8 +35,12 @@ class Log:
         self.book = AccountBook(ZoneInfo, **limits)
         self.tell_all(events)
 
+    @staticmethod
+    def event(said: Said) -> AnyEvent:
+        return msgspec.convert(said, AnyEvent)  # type: ignore[arg-type, no-any-return]  # a union
+
     def tell(self, event_type: str, /, **fields: Any) -> "Log":
-        event: AnyEvent = msgspec.convert({"type": event_type, **fields}, AnyEvent)  # type: ignore[arg-type]  # a union
+        event = self.event({"type": event_type, **fields})
         door.check(self.book, event)
         self.book.apply(event)
         return self
@@ -133,13 +137,26 @@ class Held:
 ABSENT = "(absent)"
 
 
+def without_repeated_payments(events: Sequence[Said]) -> Iterator[Said]:
+    """Of a payment with an id the first counts. That it is this late is news all the same."""
+    known = set[Any]()
+    for event in events:
+        name = event["type"], event.get("symbol"), event.get("ccy"), event.get("id")
+        if name in known:
+            yield {"type": "tick", **{key: event[key] for key in event if key == "ts"}}
+        else:
+            yield event
+            if event["type"] in ("funding", "transfer") and "id" in event:
+                known.add(name)
+
+
 class Oracle:
     """The whole log at once."""
 
     def __init__(self, events: Sequence[Said]) -> None:
         self.log: list[tuple[Key, Said]] = []
         latest = LONG_AGO
-        for arrived, event in enumerate(events):
+        for arrived, event in enumerate(without_repeated_payments(events)):
             at = latest if event.get("ts") is None else event["ts"]
             latest = max(latest, at)
             self.log.append(((at, arrived), event))

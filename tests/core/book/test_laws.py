@@ -39,6 +39,7 @@ fees = st.sampled_from(["0", "0", "0.01", "-0.02", "0.5"])
 currencies = st.sampled_from(["USD", "EUR", "BTC", "ETH", "BNB"])
 orders = st.sampled_from(["a", "b", "c", "d"])
 fill_ids = st.sampled_from([f"f{n}" for n in range(12)])
+payment_ids = st.sampled_from([None, None, "p1", "p2"])
 
 
 def record(kind: str, **fields: Any) -> st.SearchStrategy[Event]:
@@ -67,8 +68,8 @@ prices_and_cash = st.one_of(
     record("mark", symbol=symbols, price=prices),
     record("fx", ccy=currencies, rate=prices),
     record("mark", symbol=symbols, price=prices),
-    record("funding", symbol=symbols, amount=amounts),
-    record("transfer", ccy=currencies, amount=amounts),
+    record("funding", symbol=symbols, amount=amounts, id=payment_ids),
+    record("transfer", ccy=currencies, amount=amounts, id=payment_ids),
 )
 working = st.one_of(
     record("order", id=orders, symbol=symbols, side=sides, qty=quantities,
@@ -99,15 +100,18 @@ clocks = record(
     reset=st.sampled_from(["00:00", "02:30", "17:00"]),
     week_start=st.sampled_from(["sunday", "monday", "thursday"]),
 )
-ONCE = {"funding", "transfer"}
-"""These have no id: told twice, they happened twice."""
+
+
+def happens_again(event: Event) -> bool:
+    """A payment without an id: told twice, it happened twice."""
+    return event["type"] in {"funding", "transfer"} and "id" not in event
 
 
 @st.composite
 def logs(draw: st.DrawFn, *, distinct: bool, most: int = 30) -> list[Event]:
-    """Instruments, and then anything, as it arrives. A fill's id is drawn from few, so that some
-    are repeated; what a fill says then is what it said before, for a property of its own tells of
-    conflicts."""
+    """Instruments, and then anything, as it arrives. Ids of fills and payments are drawn from few,
+    so that some are repeated; what such a one says then is what it said before, for a property of
+    its own tells of conflicts."""
     events = draw(st.lists(happenings, max_size=most))
     events += draw(st.lists(fills, max_size=8))
     events += draw(st.lists(accounts, min_size=0, max_size=1))
@@ -125,6 +129,10 @@ def logs(draw: st.DrawFn, *, distinct: bool, most: int = 30) -> list[Event]:
         at = {**event, "ts": DST + hour * HOUR}
         if event["type"] == "fill":
             at = told.setdefault((event["symbol"], event.get("order", ""), event["id"]), at)
+        elif event["type"] in {"funding", "transfer"} and "id" in event:
+            at = told.setdefault(
+                (event["type"], event.get("symbol", event.get("ccy")), event["id"]), at
+            )
         if not distinct and draw(st.integers(0, 5)) == 0:
             at = {name: value for name, value in at.items() if name != "ts"}
         timed.append(at)
@@ -148,7 +156,7 @@ def test_any_order_of_delivery_and_any_repetition_give_the_same_book(
     new_log: NewLog, events: list[Event], data: st.DataObject
 ) -> None:
     told = events[len(INSTRUMENTS) :]
-    again = [event for event in told if event["type"] not in ONCE]
+    again = [event for event in told if not happens_again(event)]
     more = data.draw(st.lists(st.sampled_from(again), max_size=8)) if again else []
     delivered = data.draw(st.permutations(told + more))
     ordered = sorted(told, key=lambda event: event["ts"])
@@ -178,6 +186,42 @@ def test_folding_all_of_it_again_changes_nothing(new_log: NewLog, events: list[E
             log.book.worth.again()
             log.book.sessions.again()
         assert log.document == document
+
+
+@unhurried
+@given(logs(distinct=False))
+def test_whatever_an_event_raises_is_among_the_flags_about_it(
+    new_log: NewLog, events: list[Event]
+) -> None:
+    log = new_log(*INSTRUMENTS)
+    for said in events[len(INSTRUMENTS) :]:
+        event = log.event(said)
+        before, about = set(log.book.flags()), log.book.flags_about(event)
+        log.book.apply(event)
+        after, now = set(log.book.flags()), log.book.flags_about(event)
+        assert about <= before
+        assert after - before <= now - about <= after
+
+
+@unhurried
+@given(logs(distinct=False), st.integers(0, 40 * 24))
+def test_a_period_that_is_over_has_brought_what_it_had_brought_at_its_end(
+    new_log: NewLog, events: list[Event], hour: int
+) -> None:
+    """Whatever comes behind it, as long as nothing comes late and the account has begun."""
+    end, first = DST + hour * HOUR, ("instrument", "session", "account")
+    before = [{name: e[name] for name in e if name != "ts"} for e in events if e["type"] in first]
+    ordered = sorted(
+        (e for e in events if "ts" in e and e["type"] not in first), key=lambda event: event["ts"]
+    )
+    early = new_log(*before, *(e for e in ordered if e["ts"] < end))
+    book = new_log(*before, *ordered).book
+    sessions = early.book.sessions
+    for period in (sessions.day, sessions.week):
+        if period is not None:
+            with exact():
+                wanted = sessions.realised(period), sessions.made(period)
+                assert book.sessions.over(period.begin[0], end) == wanted
 
 
 trades = st.lists(st.tuples(sides, quantities, prices), min_size=1, max_size=12)
