@@ -11,11 +11,12 @@ reader has it; two different values of `type` are an error.
 
 import re
 from collections.abc import Iterator
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 
-from ..messages import ClientCommand, Error, MessageId
+from ..messages import ClientCommand, Error, MessageId, ReportEvents
+from .book import reading
 
 ErrorCode = Literal[
     "invalid_json",
@@ -46,7 +47,12 @@ class _OnlyId(msgspec.Struct):
     id: MessageId = 0
 
 
+class _OnlyEvents(msgspec.Struct):
+    events: list[dict[str, Any]]
+
+
 _ids = msgspec.json.Decoder(_OnlyId)
+_events = msgspec.json.Decoder(_OnlyEvents, float_hook=reading.Inexact)
 
 
 class LineTooLong(Exception):
@@ -91,7 +97,8 @@ def blank(line: bytes) -> bool:
 def parse(line: bytes) -> ClientCommand | Error:
     """The command of one line, or what is wrong with the line. Never raises."""
     try:
-        return _commands.decode(line)
+        command = _commands.decode(line)
+        return (_inexact(command, line) or command) if type(command) is ReportEvents else command
     except msgspec.ValidationError as error:
         code, field, message = _explain(str(error))
         return Error(id=_id_of(line), code=code, message=message, field=field)
@@ -101,6 +108,23 @@ def parse(line: bytes) -> ClientCommand | Error:
         return _unreadable("the line is not valid UTF-8")
     except RecursionError:
         return _unreadable("the line is nested too deeply")
+
+
+def _inexact(report: ReportEvents, line: bytes) -> Error | None:
+    """What is wrong with the numbers of a report: a decoder of decimals takes more than digits, and
+    floats. So its events are read once more, as they are written."""
+    code: ErrorCode = "invalid_value"
+    try:
+        events = _events.decode(line).events
+    except msgspec.ValidationError:
+        said = f"an event holds a whole number that is too long; {reading.NUMBER}"
+        return Error(id=report.id, code=code, message=said, field="events")
+    for index, event in enumerate(events):
+        if found := reading.inexact(event):
+            said = f"{found.problem}; {found.remedy}"
+            field = f"events[{index}].{found.field}"
+            return Error(id=report.id, code=code, message=said, field=field)
+    return None
 
 
 def _unreadable(message: str) -> Error:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from decimal import Decimal
 from pathlib import Path
 from typing import get_args
 
@@ -25,8 +26,10 @@ from riskd.actors.messages import (
     Command,
     Error,
     KillActor,
+    ReportEvents,
     Status,
 )
+from riskd.actors.messages.book import Fill
 
 DEEP = 60_000
 json_values = st.recursive(
@@ -191,3 +194,46 @@ def test_the_protocols_page_shows_every_command_and_every_code() -> None:
     assert {each.code for each in shown if isinstance(each, Error)} == WIRE_CODES
     codes = PAGE.partition("| code | means |")[2]
     assert set(re.findall(r"^\| `(\w+)` \|", codes, re.MULTILINE)) == set(get_args(ErrorCode))
+
+
+def report(event: str) -> bytes:
+    good = '{"type":"tick"}'
+    return f'{{"type":"report","id":1,"account":"a","events":[{good},{event}]}}'.encode()
+
+
+def fill(qty: str) -> str:
+    """As a client might write it."""
+    return f'{{"type":"fill","id":"f","symbol":"X","side":"buy","qty":{qty},"price":"1"}}'
+
+
+@pytest.mark.parametrize("qty", ['"1"', '"+0.25"', '"-1e5"', "1", '"1E-3"'])
+def test_exact_numbers_of_events_are_taken(qty: str) -> None:
+    command = parse(report(fill(qty)))
+    assert isinstance(command, ReportEvents)
+    (_, event) = command.events
+    assert isinstance(event, Fill)
+    assert event.qty == Decimal(qty.strip('"'))
+
+
+@pytest.mark.parametrize(
+    "qty",
+    ['"1_000"', '" 1 "', '"NaN"', '"Infinity"', '"\u0661"', '".5"', '"1."', '""', "1.0", "1e5"],
+)
+def test_what_is_no_exact_number_is_refused_with_its_place(qty: str) -> None:
+    """As in a file that is replayed, though the decoder of decimals would take most of it."""
+    error = parse(report(fill(qty)))
+    assert isinstance(error, Error)
+    assert (error.id, error.code, error.field) == (1, "invalid_value", "events[1].qty")
+    assert "in quotes" in error.message or "decimal" in error.message
+
+
+def test_a_float_is_refused_wherever_it_stands_in_an_event() -> None:
+    error = parse(report('{"type":"tick","ts":1715947200.5}'))
+    assert isinstance(error, Error)
+    assert (error.code, error.field) == ("invalid_value", "events[1].ts")
+
+
+def test_a_number_of_thousands_of_digits_is_refused() -> None:
+    error = parse(report(fill("1" * 5_000)))
+    assert isinstance(error, Error)
+    assert (error.id, error.code, error.field) == (1, "invalid_value", "events")

@@ -13,16 +13,16 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterator, Mapping
-from decimal import Decimal
-from typing import Any, BinaryIO, NoReturn, get_args, get_type_hints
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NoReturn
 from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
-from ...actors.core.book import door, shown
+from ...actors.core.book import door, reading, shown
 from ...actors.core.book.account import AccountBook
+from ...actors.core.book.reading import EVENTS, NUMBER, REMEDIES, TEXT, Inexact
 from ...actors.messages.book import AnyEvent
 from . import page, show_book
 from .talk import USAGE, Failure, emit, settings
@@ -34,29 +34,6 @@ LINES_BETWEEN = 1_000
 NAME_CHARACTERS_MAX = 64
 STDIN = "stdin"
 
-EVENTS: Mapping[str, type[AnyEvent]] = {str(e.__struct_config__.tag): e for e in get_args(AnyEvent)}
-_NUMBER = 'write an exact number in quotes, as "0.25"'
-_TIME = "write ISO 8601, as 2024-05-17T12:00:00Z, or a whole number since 1970"
-_NUMBERS: Mapping[type[AnyEvent], tuple[str, ...]] = {
-    event: tuple(
-        field for field, kind in get_type_hints(event).items() if Decimal in (kind, *get_args(kind))
-    )
-    for event in EVENTS.values()
-}
-_EXACT = re.compile(r"[+-]?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
-_REMEDIES = {
-    "type": f"the types are {', '.join(EVENTS)}",
-    "ts": _TIME,
-    "as_of": _TIME,
-    "side": "write buy or sell",
-    "kind": "write linear, inverse or spot",
-    "reduce_only": "write true or false",
-    "tz": "write a name of the IANA database, as America/New_York",
-    "reset": "write HH:MM, as 17:00",
-    "week_start": "write a day's name, as monday",
-    **{field: _NUMBER for fields in _NUMBERS.values() for field in fields},
-}
-_TEXT = "write a text in quotes, neither empty nor long"
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _MISSING = re.compile(r"Object missing required field `(.*)`", re.DOTALL)
 
@@ -71,12 +48,6 @@ class Wrong(Exception):
 
 class _Float(Exception):
     """The line holds a JSON float."""
-
-
-class _Inexact(str):
-    """A JSON float, as it is written."""
-
-    __slots__ = ()
 
 
 def replay(name: str) -> None:
@@ -170,11 +141,9 @@ def event_of(line: bytes) -> AnyEvent:
     document = _document(line)
     # One kind at a time: msgspec would make its plan of the union anew for each line.
     kind = _kind(document)
-    for field in _NUMBERS[kind]:
-        # Python's decimals also take spaces, underscores and the digits of every script.
-        value = document.get(field)
-        if type(value) is str and not _EXACT.fullmatch(value):
-            raise _wrong(field, "is no finite number")
+    field = reading.no_number(kind, document)
+    if field is not None:
+        raise _wrong(field, "is no finite number")
     try:
         event: AnyEvent = msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
@@ -206,7 +175,7 @@ def _document(line: bytes) -> dict[str, Any]:
     try:
         found = _decoder.decode(line)
     except _Float:
-        raise _inexact(line) or Wrong(None, "holds a JSON float", _NUMBER) from None
+        raise _inexact(line) or Wrong(None, "holds a JSON float", NUMBER) from None
     except UnicodeDecodeError:
         raise Wrong(None, "is not valid UTF-8", "save the file as UTF-8") from None
     except (msgspec.DecodeError, RecursionError, ValueError) as error:
@@ -222,12 +191,12 @@ def _document(line: bytes) -> dict[str, Any]:
 def _inexact(line: bytes) -> Wrong | None:
     """What is wrong with a line that holds a float, or NaN as many programs write it."""
     try:
-        found = json.loads(line, parse_float=_Inexact, parse_constant=_Inexact)
+        found = json.loads(line, parse_float=Inexact, parse_constant=Inexact)
     except (ValueError, RecursionError):
         return None
     for field, value in found.items() if isinstance(found, dict) else ():
-        if isinstance(value, _Inexact):
-            remedy = _REMEDIES.get(field, _NUMBER)
+        if isinstance(value, Inexact):
+            remedy = REMEDIES.get(field, NUMBER)
             return Wrong(_named(field), f"{_named(value)} is a JSON float, not exact", remedy)
     return None
 
@@ -251,7 +220,7 @@ def _explained(kind: type[AnyEvent], said: str) -> Wrong:
     what, _, place = said.rpartition(" - at `$.")
     what, field = (what, place.removesuffix("`")) if what else (said, "")
     if missing := _MISSING.fullmatch(said):
-        return Wrong(missing[1], "is missing", _REMEDIES.get(missing[1], _TEXT))
+        return Wrong(missing[1], "is missing", REMEDIES.get(missing[1], TEXT))
     if unknown := _UNKNOWN.fullmatch(said):
         fields = ", ".join(kind.__struct_fields__)
         about = f"is no field of {kind.__struct_config__.tag}"
@@ -262,9 +231,7 @@ def _explained(kind: type[AnyEvent], said: str) -> Wrong:
 
 
 def _wrong(field: str | None, problem: str) -> Wrong:
-    """With the remedy that it names itself, or else the one of its field."""
-    what, found, remedy = problem.partition("; ")
-    return Wrong(field, what, remedy if found else _REMEDIES.get(field or "", _TEXT))
+    return Wrong(*reading.fault(field, problem))
 
 
 def _named(name: str) -> str:
