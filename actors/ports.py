@@ -16,6 +16,15 @@ T = TypeVar("T")
 Record = Callable[[Fact], object]
 """Makes a fact part of history. When it returns, a killed process does not lose it."""
 
+Commit = Callable[..., int]
+"""Makes several facts part of history, and tells the number of the last. When it returns, a killed
+process loses none of them. Raises NotRecorded: then none was made."""
+
+
+class NotRecorded(Exception):
+    """Facts that nobody will ever read: nothing has happened. The text says why."""
+
+
 Loosen = Callable[[Loosening], Awaitable[None]]
 """Makes a fact that loosens, once the disk has it. Raises NotLoosened: then nothing was."""
 

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import attrs
 import trio
 
-from ..actors import kill_switch, lease, machine, recovery, triggers
+from ..actors import kill_switch, lease, machine, position_keeper, recovery, triggers
 from ..actors.actor import as_child
 from ..actors.control import Handler, unanswered
 from ..actors.core.access import Caller
@@ -37,7 +37,7 @@ from .tree import ChildSpec, Context
 
 URGENT = (Trigger, Freeze)
 """Commands that wait for nobody else's."""
-CRITICAL = (keeper.NAME, kill_switch.NAME)
+CRITICAL = (keeper.NAME, kill_switch.NAME, position_keeper.NAME)
 """Actors without whose answers nobody may trade."""
 METRIC_TIMEOUT_S = 5.0
 RISKD = By(via="riskd")

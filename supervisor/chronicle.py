@@ -9,11 +9,17 @@ import trio
 from ..actors.messages import (
     ActorKillAsked,
     ActorSilent,
+    Booked,
+    BookFlagged,
     ChildFailed,
     ChildStuck,
     ConfigRefused,
+    EquityDrifted,
+    EquityReported,
     Fact,
     HaltPlaced,
+    InstrumentDelisted,
+    InstrumentListed,
     JournalRepaired,
     KillSwitchTriggered,
     LeaseLapsed,
@@ -23,17 +29,19 @@ from ..actors.messages import (
     SnapshotSkipped,
     SupervisorEscalated,
 )
-from ..actors.ports import NotLoosened, Withdrawn
-from .journal import JournalFailed
+from ..actors.ports import NotLoosened, NotRecorded, Withdrawn
+from .journal import FactTooLarge, JournalFailed
 from .ledger import Ledger, Overtaken
 from .stacks import stack
 
 TROUBLE = (
     ActorKillAsked,
     ActorSilent,
+    BookFlagged,
     ChildFailed,
     ChildStuck,
     ConfigRefused,
+    EquityDrifted,
     HaltPlaced,
     JournalRepaired,
     KillSwitchTriggered,
@@ -44,6 +52,9 @@ TROUBLE = (
     SupervisorEscalated,
 )
 """Facts that somebody should look at: they are logged as warnings."""
+
+PLENTIFUL = (Booked, EquityReported, InstrumentDelisted, InstrumentListed)
+"""Facts that come by the thousand. The log would be nothing else; the journal has them."""
 
 LOOSEN_TIMEOUT_S = 1.0
 """Below the heartbeat's patience: a disk that hangs is no reason to crash who waits for it."""
@@ -72,11 +83,21 @@ class Chronicle:
             is_written = False
         self.tell(fact, **more, **({} if is_written else {"unwritten": True}))
 
-    def record_together(self, *facts: Fact) -> None:
-        """All or none of them. Raises JournalFailed: then none."""
-        self.ledger.commit(*facts)
+    def record_together(self, *facts: Fact) -> int:
+        """All or none of them; the number of the last. Of those that come by the thousand the log
+        has none. Raises JournalFailed: then none was made."""
+        lsn = self.ledger.commit(*facts)
         for fact in facts:
-            self.tell(fact)
+            if not isinstance(fact, PLENTIFUL):
+                self.tell(fact)
+        return lsn
+
+    def commit(self, *facts: Fact) -> int:
+        """The same for whoever has a use for an answer. Raises NotRecorded."""
+        try:
+            return self.record_together(*facts)
+        except (JournalFailed, FactTooLarge) as error:
+            raise NotRecorded(str(error)) from error
 
     async def loosen(self, fact: Loosening) -> None:
         """Record what allows more, once the disk has it. Raises NotLoosened."""

@@ -6,6 +6,7 @@ The tree, in dependency order (rest_for_one: what stands on a crashed part start
      ├─ ledger        the journal: syncs, snapshots, the archive
      ├─ kill_switch   keeps the lease page as the facts have it
      ├─ recovery      what lets trading go on: recoveries, and the end of halts
+     ├─ position_keeper  what is reported of accounts, and the ends of their days
      ├─ settings      the configuration in force, and its reload
      ├─ watchdogs     one_for_one
      │   ├─ loop      beats, so that a thread can tell when the loop is stuck
@@ -61,6 +62,7 @@ from ..actors.ports import Clock, LeasePage, Offload, ServiceLink
 from ..config.render import masked
 from ..config.schema import Supervision
 from . import keeper
+from .books import Bookkeeping
 from .brakes import RISKD, URGENT, Brakes
 from .chronicle import Chronicle
 from .configuration import Configuration
@@ -107,6 +109,7 @@ class Riskd:
     _registry: Registry = attrs.field(init=False)
     chronicle: Chronicle = attrs.field(init=False)
     brakes: Brakes = attrs.field(init=False)
+    books: Bookkeeping = attrs.field(init=False)
     _control: Control = attrs.field(init=False)
     _started_at: str = attrs.field(init=False)
     _started_s: float = attrs.field(init=False)
@@ -128,6 +131,13 @@ class Riskd:
             watch=self.watch,
             outside=self.outside,
             people=self.people,
+        )
+        self.books = Bookkeeping(
+            books=self.known.books,
+            chronicle=self.chronicle,
+            configuration=self.configuration,
+            clock=self.clock,
+            registry=self._registry,
         )
         self._control = Control(
             [self.endpoint.socket],
@@ -157,6 +167,7 @@ class Riskd:
         # In one commit: a crash in between would make the next start believe in an orderly end.
         self.chronicle.record_together(started, *([] if halted is None else [halted]))
         self.brakes.switch.publish()
+        self.books.record_start()
 
     # --- the tree
 
@@ -185,6 +196,7 @@ class Riskd:
             [
                 ChildSpec(keeper.NAME, self._keep_ledger()),
                 *self.brakes.first(),
+                self.books.first(),
                 ChildSpec(settings.NAME, self._settings()),
                 ChildSpec("watchdogs", watchdogs.run, kind="supervisor", shutdown=3.0),
                 ChildSpec("control", self._serve_control(), shutdown=2.0),
@@ -283,6 +295,7 @@ class Riskd:
             ShowConfig: self._answer_config,
             Reload: self._answer_reload,
             **self.brakes.handlers(),
+            **self.books.handlers(),
         }
 
     async def _answer_version(self, _caller: Caller, command: Command) -> Reply:
@@ -334,6 +347,8 @@ class Riskd:
         except (ActorDied, AskTimeout, MailboxFull) as error:
             raise unanswered(settings.NAME, error) from error
         assert isinstance(answer, Reloaded | Refused), "the settings actor answers with these"
+        if isinstance(answer, Reloaded):
+            await self.books.follow()
         return answer
 
     # --- what can be seen
@@ -374,7 +389,7 @@ class Riskd:
             "kill_switch": self.brakes.shown(),
             "halts": self.brakes.halts_shown(),
             "workers": [],
-            "accounts": [],
+            "accounts": self.books.shown(),
             "journal": self._journal(),
             "lease": self.brakes.lease_shown(),
             "actors": self._rows(),

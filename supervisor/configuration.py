@@ -29,6 +29,8 @@ class Configuration:
         self._environment = environment
         self._read: Loaded | None = None
         self.on_change: Callable[[Config], None] = lambda _: None
+        self.check: Callable[[Config], tuple[str, ...]] = lambda _: ()
+        """What keeps a configuration that is valid from being used here, in lines."""
 
     async def read(self) -> settings.Candidate:
         if self._file is None:
@@ -40,6 +42,8 @@ class Configuration:
         except ConfigInvalid as invalid:
             raise settings.Invalid(tuple(str(problem) for problem in invalid.problems)) from None
         self._check_mix(loaded.config)
+        if problems := self.check(self._mixed(loaded.config)):
+            raise settings.Invalid(problems)
         self._read = loaded
         changed = differences(self.current, loaded.config)
         return settings.Candidate(
@@ -65,7 +69,8 @@ class Configuration:
                 )
         except trio.TooSlowError:
             problem = (
-                f"{file}: not checked within {CHECK_TIMEOUT_S:g} s; shorten it, or restart riskd"
+                f"{file}: not checked within {CHECK_TIMEOUT_S:g} s: it says much, or the machine "
+                "is busy; reload again, or restart riskd"
             )
             raise settings.Invalid((problem,)) from None
 

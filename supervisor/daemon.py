@@ -35,6 +35,7 @@ from ..config.paths import PathRefused, checked_socket, default_socket, default_
 from ..config.problems import ConfigInvalid
 from ..config.schema import Config
 from . import keeper, logs
+from .books import conflicts
 from .brakes import RISKD
 from .compose import Riskd
 from .configuration import Configuration
@@ -128,6 +129,7 @@ def run(options: Options, environment: "os._Environ[str]") -> Exit:
                     durability=journal.durability,
                 )
             )
+            _check_books(known, loaded)
             endpoint = held.enter_context(claim(path, group))
             page_path = _linked(page, path)
         said = loaded.config.riskd
@@ -188,6 +190,12 @@ def _told_in_one_line() -> Iterator[None]:
         raise CannotStart(Exit.UNUSABLE, [str(error)]) from error
     except JournalError as error:
         raise CannotStart(Exit.LEDGER, [str(error)]) from error
+
+
+def _check_books(known: Known, loaded: Loaded) -> None:
+    """What riskd has counted rests on what accounts and instruments were."""
+    if lines := conflicts(known.books, loaded.config, loaded.source):
+        raise CannotStart(Exit.CONFIG, lines)
 
 
 def _check_watchdog(manager: NotifySocket, loaded: Loaded) -> None:

@@ -8,7 +8,6 @@ Row = dict[str, object]
 
 NOT_BUILT = (
     "the gate and its rules",
-    "the book of positions",
     "workers",
     "broker links",
     "alerts",

@@ -76,6 +76,7 @@ AREAS = (
     Area(
         "the composition root",
         (
+            "supervisor.books",
             "supervisor.brakes",
             "supervisor.chronicle",
             "supervisor.cli",

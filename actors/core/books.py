@@ -26,8 +26,9 @@ from ..messages import (
     Listing,
     Recorded,
     SessionClockSet,
+    SessionReset,
 )
-from ..messages.book import Account, Instrument, Session
+from ..messages.book import Account, Fx, Instrument, Session
 from .book.account import AccountBook
 
 _encode = msgspec.json.Encoder().encode
@@ -47,6 +48,8 @@ class About(msgspec.Struct, array_like=True):
     name: str
     currency: str
     balance: Decimal
+    since: datetime
+    """Resets of its session up to here are over, or came before it was opened."""
     exchange: str | None = None
     is_open: bool = True
     equity: Equity | None = None
@@ -82,13 +85,14 @@ class Books:
     version = 1
 
     def __init__(self, zone: Callable[[str], tzinfo]) -> None:
-        self._zone = zone
+        self.zone = zone
         self._acts: Mapping[type[Fact], Callable[[Recorded, Any], None]] = {
             InstrumentListed: self._list,
             InstrumentDelisted: self._delist,
             AccountOpened: self._open,
             AccountClosed: self._close,
             SessionClockSet: self._set_clock,
+            SessionReset: self._reset,
             Booked: self._book,
             EquityReported: self._hear_equity,
             EquityDrifted: self._drift,
@@ -131,7 +135,7 @@ class Books:
         return _pieces(_encode(head), held)
 
     def _new(self) -> AccountBook:
-        return AccountBook(self._zone)
+        return AccountBook(self.zone)
 
     # --- what is there
 
@@ -150,9 +154,15 @@ class Books:
     def _delist(self, _recorded: Recorded, fact: InstrumentDelisted) -> None:
         self.delisted.add(fact.symbol)
 
-    def _open(self, _recorded: Recorded, fact: AccountOpened) -> None:
+    def opened(self) -> Iterator[Held]:
+        """The accounts that are open."""
+        return (held for held in self.accounts.values() if held.about.is_open)
+
+    def _open(self, recorded: Recorded, fact: AccountOpened) -> None:
         held = self.accounts.get(fact.account)
         if held is not None:
+            if not held.about.is_open:
+                held.about.since = recorded.at
             held.about.exchange, held.about.is_open = fact.exchange, True
             return
         book = self._new()
@@ -161,16 +171,21 @@ class Books:
         book.apply(Account(ccy=fact.currency, balance=fact.balance))
         if self.clock is not None:
             book.apply(_session(self.clock))
-        about = About(fact.account, fact.currency, fact.balance, fact.exchange)
+        about = About(fact.account, fact.currency, fact.balance, recorded.at, fact.exchange)
         self.accounts[fact.account] = Held(about, book)
 
     def _close(self, _recorded: Recorded, fact: AccountClosed) -> None:
         self.accounts[fact.account].about.is_open = False
 
-    def _set_clock(self, _recorded: Recorded, fact: SessionClockSet) -> None:
+    def _set_clock(self, recorded: Recorded, fact: SessionClockSet) -> None:
+        """A reset that the new clock had before this was none."""
         self.clock = fact
         for held in self.accounts.values():
+            held.about.since = recorded.at
             held.book.apply(_session(fact))
+
+    def _reset(self, _recorded: Recorded, fact: SessionReset) -> None:
+        self.accounts[fact.account].about.since = fact.at
 
     # --- what happens
 
@@ -178,8 +193,12 @@ class Books:
         if fact.account is not None:
             self.accounts[fact.account].book.apply(fact.event)
             return
+        event, currencies = fact.event, {held.about.currency for held in self.opened()}
         for held in self.accounts.values():
-            held.book.apply(fact.event)
+            # A rate is one of the currency of all that are open. Those that are closed may have
+            # reported in another one, of which it says nothing.
+            if not isinstance(event, Fx) or held.about.currency in currencies:
+                held.book.apply(event)
 
     def _hear_equity(self, recorded: Recorded, fact: EquityReported) -> None:
         about = self.accounts[fact.account].about

@@ -26,6 +26,7 @@ DIGITS_MAX = 30
 
 ZERO = Decimal(0)
 ONE = Decimal(1)
+HUNDRED = Decimal(100)
 
 
 class exact:  # noqa: N801  # it reads as what it does: `with exact():`

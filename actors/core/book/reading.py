@@ -73,5 +73,5 @@ def inexact(document: Mapping[str, object]) -> Fault | None:
         if type(value) is Inexact:
             remedy = REMEDIES.get(field, NUMBER)
             return Fault(field, f"{value[:64]} is a JSON float, not exact", remedy)
-    field = no_number(EVENTS[str(document["type"])], document)
-    return None if field is None else fault(field, "is no finite number")
+    wrong = no_number(EVENTS[str(document["type"])], document)
+    return None if wrong is None else fault(wrong, "is no finite number")

@@ -1,13 +1,10 @@
 """The book as a document: positions, the account, and what is odd. Its keys are a contract."""
 
-from decimal import Decimal
-
 from .account import AccountBook
-from .numbers import ZERO, exact, shown
+from .numbers import HUNDRED, ZERO, exact, shown
 from .path import Path
 
 Document = dict[str, object]
-HUNDRED = Decimal(100)
 
 
 def book(of: AccountBook) -> Document:

@@ -392,6 +392,7 @@ class Host:
             self._check_start(life, witness)
             syncs = SimulatedOffload(self.disk)
             riskd = SimpleNamespace(
+                books=SimpleNamespace(record_start=lambda: None),
                 brakes=life.brakes, chronicle=life.brakes.chronicle, clock=self.clock,
                 configuration=life.brakes.configuration, ledger=ledger, process_id=1, syncs=syncs,
                 version="0.1.0",

@@ -1,0 +1,406 @@
+"""The position keeper decides: what the configuration, reports and the time mean for the books.
+
+Theory
+------
+Everything in the books is there by facts, and each of these functions answers with those that are
+to be made; the books are read and never changed.
+
+The configuration is compared with what the facts say: what is missing becomes facts, so that the
+same configuration asked again has nothing more to say. What positions rest on, kind, multiplier and
+currencies, can't change by it; such a configuration can't be used at all.
+
+A report becomes facts as a whole or not at all. Behind the books' door nothing is refused, so every
+event of a report is looked over before the first is booked.
+
+A reset ends the day of every open account once. How many are due follows from the time of the last
+one, whatever else has happened: a riskd that was away makes up for all of them, in order. What a
+day has brought is asked of the book by its two ends; so it does not matter that events of the next
+one may have come before riskd's own clock got there.
+
+Nothing here is asked what time it is.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, time, tzinfo
+from decimal import Decimal
+from itertools import islice
+
+import attrs
+
+from ...config.schema import Book as Tolerance
+from ...config.schema import Config
+from ...config.schema import Instrument as Said
+from ..messages import (
+    AccountClosed,
+    AccountOpened,
+    Booked,
+    BookFlagged,
+    EquityAgreed,
+    EquityDrifted,
+    EquityReported,
+    Fact,
+    InstrumentDelisted,
+    InstrumentListed,
+    Listing,
+    SessionClockSet,
+    SessionReset,
+)
+from ..messages.book import Account, AnyEvent, Fx, Instrument, Mark, Session, Tick
+from .book import door, reading, times
+from .book.numbers import HUNDRED, ZERO, exact, fault, shown
+from .book.sessions import WEEKDAYS
+from .books import Books, Held
+
+PROBLEMS_MAX = 100
+"""Of one configuration. Whoever has so many has one, in every line of a generated file."""
+NAMES_MAX = 20
+"""Names that an error lists."""
+RESETS_MAX = 250
+"""Made together: two facts each, and some milliseconds in all."""
+FIXED = ("kind", "multiplier", "quote", "settle", "base")
+"""What of an instrument positions rest on."""
+CONFIGURED: Mapping[type[AnyEvent], str] = {
+    Instrument: "list it in [[instruments]] of the configuration, and reload",
+    Account: "name it in [accounts] of the configuration, and reload",
+    Session: "set it in [session] of the configuration, and reload",
+    Tick: "leave it out: riskd has a clock of its own",
+}
+"""Events that nobody reports."""
+
+Document = dict[str, object]
+
+
+class NotBooked(Exception):
+    """A report that is not taken: nothing of it. `code` is a closed set."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@attrs.frozen
+class Conflict:
+    """A key of the configuration that contradicts what is known for good."""
+
+    path: tuple[str | int, ...]
+    message: str
+    remedy: str
+
+
+# --- the configuration ----------------------------------------------------------------------------
+
+
+def conflicts(books: Books, config: Config) -> list[Conflict]:
+    """What keeps this configuration from being used. The first of it, where there is much."""
+    return list(islice(_conflicts(books, config), PROBLEMS_MAX))
+
+
+def _conflicts(books: Books, config: Config) -> Iterator[Conflict]:
+    for name, account in config.accounts.items():
+        held = books.accounts.get(name)
+        if held is not None and held.about.currency != account.currency:
+            yield _changed(("accounts", name, "currency"), held.about.currency, "name")
+    for index, each in enumerate(config.instruments):
+        known = books.listings.get(each.symbol)
+        if known is not None:
+            meant = _listing(each)
+            for field in FIXED:
+                was = getattr(known, field)
+                if was != getattr(meant, field):
+                    yield _changed(("instruments", index, field), was, "symbol")
+
+
+def _changed(path: tuple[str | int, ...], was: object, name: str) -> Conflict:
+    said = "unset" if was is None else repr(str(was))
+    back = "leave it out again" if was is None else f"write {said} again"
+    return Conflict(
+        path,
+        f"was {said} when riskd came to know it, and what it has counted since rests on that",
+        f"{back}, or give what is new a {name} of its own",
+    )
+
+
+def meant(books: Books, config: Config, now: datetime) -> list[Fact]:
+    """The facts by which the books come to be as this configuration says."""
+    session = config.session
+    clock = SessionClockSet(tz=session.zone, reset=session.reset, week_start=session.week_start)
+    facts: list[Fact] = [] if books.clock == clock else [clock]
+    listed = set[str]()
+    for each in config.instruments:
+        listed.add(each.symbol)
+        listing = _listing(each)
+        if books.listed(each.symbol) != listing:
+            facts.append(InstrumentListed(listing=listing))
+    gone = (one for one in books.listings if one not in listed and one not in books.delisted)
+    facts += (InstrumentDelisted(symbol=symbol) for symbol in gone)
+    facts += _accounts(books, config, now)
+    return facts
+
+
+def _listing(said: Said) -> Listing:
+    return Listing(
+        symbol=said.symbol,
+        kind=said.kind,
+        multiplier=said.multiplier,
+        quote=said.quote,
+        settle=said.settled_in,
+        base=said.base,
+        tick=said.tick,
+        lot=said.lot,
+        min_qty=said.min_qty,
+        max_qty=said.max_qty,
+        min_notional=said.min_notional,
+        zone=said.zone,
+    )
+
+
+def _accounts(books: Books, config: Config, now: datetime) -> Iterator[Fact]:
+    for name, said in config.accounts.items():
+        held = books.accounts.get(name)
+        is_open = held is not None and held.about.is_open
+        if held is None or not is_open or held.about.exchange != said.exchange:
+            yield AccountOpened(
+                account=name,
+                currency=said.currency,
+                balance=said.balance if held is None else held.about.balance,
+                exchange=said.exchange,
+            )
+        if not is_open:
+            yield begun(now, name)
+    for held in books.opened():
+        if held.about.name not in config.accounts:
+            yield AccountClosed(account=held.about.name)
+
+
+def begun(now: datetime, account: str | None = None) -> Booked:
+    """Time has come this far, in an account or in all of them."""
+    return Booked(account=account, event=Tick(ts=now.isoformat()))
+
+
+# --- reports --------------------------------------------------------------------------------------
+
+
+def booked(books: Books, account: str | None, events: Sequence[AnyEvent]) -> list[Booked]:
+    """The facts of a report. Raises NotBooked."""
+    held = _concerned(books) if account is None else account_of(books, account)
+    for index, event in enumerate(events):
+        if account is None:
+            _check_for_all(books, index, event)
+        _check(books, held, index, event)
+    return [Booked(account=account, event=event) for event in events]
+
+
+def account_of(books: Books, name: str) -> Held:
+    """An account that is open. Raises NotBooked."""
+    held = books.accounts.get(name)
+    if held is None:
+        known = _few(each.about.name for each in books.opened())
+        remedy = f"there are: {known}" if known else "there is none: name it in [accounts]"
+        raise NotBooked("unknown_account", f"no account is called {name!r}; {remedy}")
+    if not held.about.is_open:
+        said = f"the account {name!r} is closed: the configuration does not name it"
+        raise NotBooked("account_closed", f"{said}; put it into [accounts] again, and reload")
+    return held
+
+
+def _concerned(books: Books) -> Held:
+    """One of those that a price concerns: all know the same instruments."""
+    held = next(books.opened(), None)
+    if held is None:
+        said = "there is no open account that this could concern"
+        raise NotBooked("no_account", f"{said}; name one in [accounts] of the configuration")
+    return held
+
+
+def _check_for_all(books: Books, index: int, event: AnyEvent) -> None:
+    """Prices are the same for all. A rate is one of the currency that an account reports in."""
+    if isinstance(event, Fx):
+        currencies = sorted({held.about.currency for held in books.opened()})
+        if len(currencies) > 1:
+            said = f"open accounts report in {_few(currencies)}, and a rate is one of either"
+            raise _fault("account_needed", index, "ccy", said, "name the account")
+    elif not isinstance(event, Mark) and type(event) not in CONFIGURED:
+        said = f"{_tag(event)!r} happens in one account"
+        raise _fault("account_needed", index, "type", said, "name the account")
+
+
+def _check(books: Books, held: Held, index: int, event: AnyEvent) -> None:
+    remedy = CONFIGURED.get(type(event))
+    if remedy is not None:
+        said = f"{_tag(event)!r} is not reported"
+        raise _fault("invalid_event", index, "type", said, remedy)
+    symbol = getattr(event, "symbol", None)
+    if symbol is not None and symbol not in books.listings:
+        said = f"{symbol!r} is no instrument that is listed"
+        remedy = CONFIGURED[Instrument]
+        raise _fault("unknown_instrument", index, "symbol", said, remedy)
+    try:
+        door.check(held.book, event)
+    except door.Refused as refused:
+        found = reading.fault(refused.field, refused.problem)
+        said, remedy = found.problem, found.remedy
+        raise _fault("invalid_event", index, refused.field, said, remedy) from None
+
+
+def _fault(code: str, index: int, field: str, problem: str, remedy: str) -> NotBooked:
+    return NotBooked(code, f"events[{index}].{field}: {problem}; {remedy}")
+
+
+def _tag(event: AnyEvent) -> str:
+    return str(event.__struct_config__.tag)
+
+
+def _few(names: Iterable[str]) -> str:
+    found = list(islice(names, NAMES_MAX + 1))
+    return ", ".join(found[:NAMES_MAX]) + (", ..." if len(found) > NAMES_MAX else "")
+
+
+Flags = dict[str, set[str]]
+
+
+def flags_about(books: Books, facts: Iterable[Booked]) -> Flags:
+    """By account: what is odd there that these may have to do with. Prices raise nothing."""
+    found: Flags = {}
+    for fact in facts:
+        if fact.account is not None:
+            about = books.accounts[fact.account].book.flags_about(fact.event)
+            found.setdefault(fact.account, set()).update(about)
+    return found
+
+
+def flagged(before: Flags, after: Flags) -> list[BookFlagged]:
+    """What has come to be odd."""
+    news = ((account, flags - before.get(account, set())) for account, flags in after.items())
+    return [BookFlagged(account=account, flags=tuple(sorted(n))) for account, n in news if n]
+
+
+# --- resets ---------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class _Clock:
+    """By which days end."""
+
+    zone: tzinfo
+    reset: time
+    weekday: int
+
+    def begun(self, end: int) -> int:
+        """When the day that ends then began."""
+        return times.last_reset(end - 1, self.zone, self.reset)
+
+    def week_begun(self, end: int) -> int:
+        """The same of the week in which that day is."""
+        return times.last_reset(end - 1, self.zone, self.reset, self.weekday)
+
+    def ends_week(self, end: int) -> bool:
+        return times.last_reset(end, self.zone, self.reset, self.weekday) == end
+
+    def resets(self, since: datetime, until: int) -> Iterator[int]:
+        at = times.nanoseconds(since.isoformat())
+        while (at := times.next_reset(at, self.zone, self.reset)) <= until:
+            yield at
+
+
+def _clock(books: Books) -> _Clock | None:
+    said = books.clock
+    if said is None:
+        return None
+    weekday = WEEKDAYS.index(said.week_start)
+    return _Clock(books.zone(said.tz), time.fromisoformat(said.reset), weekday)
+
+
+def due(books: Books, now: datetime) -> list[Fact]:
+    """The ends of days that are due: the first of them, where there are many. Each brings the time
+    to the very reset, which belongs to the new day."""
+    clock = _clock(books)
+    if clock is None:
+        return []
+    until = times.nanoseconds(now.isoformat())
+    ends = ((held, end) for held in books.opened() for end in clock.resets(held.about.since, until))
+    facts: list[Fact] = []
+    with exact():
+        for held, end in islice(ends, RESETS_MAX):
+            facts += (_ended(held, clock, end), begun(times.moment(end), held.about.name))
+    return facts
+
+
+def _ended(held: Held, clock: _Clock, end: int) -> SessionReset:
+    realized, pnl = held.book.sessions.over(clock.begun(end), end)
+    week_realized, week_pnl = held.book.sessions.over(clock.week_begun(end), end)
+    return SessionReset(
+        account=held.about.name,
+        at=times.moment(end),
+        is_week=clock.ends_week(end),
+        realized=_told(realized),
+        pnl=_told(pnl),
+        week_realized=_told(week_realized),
+        week_pnl=_told(week_pnl),
+    )
+
+
+def _told(number: Decimal | None) -> Decimal | None:
+    """Rounded as it is shown."""
+    text = shown(number)
+    return None if text is None else Decimal(text)
+
+
+def next_due(books: Books) -> datetime | None:
+    """When `due` has to be asked again. None: nothing is ever due."""
+    clock = _clock(books)
+    since = min((held.about.since for held in books.opened()), default=None)
+    if clock is None or since is None:
+        return None
+    at = times.next_reset(times.nanoseconds(since.isoformat()), clock.zone, clock.reset)
+    return times.moment(at)
+
+
+# --- what the broker says -------------------------------------------------------------------------
+
+
+def heard(books: Books, account: str, theirs: Decimal, tolerance: Tolerance) -> list[Fact]:
+    """A broker's word on what an account is worth. What is in the book stays; that the two differ
+    is told when it begins, and when it is over. Raises NotBooked."""
+    held = account_of(books, account)
+    problem = fault(theirs)
+    if problem is not None:
+        raise NotBooked("invalid_value", f"equity: {problem}; {reading.NUMBER}")
+    ours = _told(held.book.worth.equity)
+    facts: list[Fact] = [EquityReported(account=account, theirs=theirs, ours=ours)]
+    with exact():
+        share = abs(ours or ZERO) * tolerance.equity_drift_pct / HUNDRED
+        allowed = max(tolerance.equity_drift_min, share)
+        agrees = ours is not None and abs(theirs - ours) <= allowed
+    if ours is not None and agrees and held.about.is_drifting:
+        facts.append(EquityAgreed(account=account, theirs=theirs, ours=ours))
+    elif not agrees and not held.about.is_drifting:
+        drifted = EquityDrifted(account=account, theirs=theirs, ours=ours, allowed=_short(allowed))
+        facts.append(drifted)
+    return facts
+
+
+def _short(number: Decimal) -> Decimal:
+    return Decimal(shown(number) or "0")
+
+
+# --- what can be seen -----------------------------------------------------------------------------
+
+
+def accounts_shown(books: Books) -> list[Document]:
+    """Every account, in a word. What its book holds takes longer to say."""
+    return [_account_shown(held) for _, held in sorted(books.accounts.items())]
+
+
+def _account_shown(held: Held) -> Document:
+    about = held.about
+    return {
+        "name": about.name,
+        "currency": about.currency,
+        "exchange": about.exchange,
+        "open": about.is_open,
+        "equity": shown(held.book.worth.equity),
+        "broker_equity": None if about.equity is None else shown(about.equity.theirs),
+        "broker_equity_at": None if about.equity is None else about.equity.at.isoformat(),
+        "drifting": about.is_drifting,
+        "flags": len(held.book.flags()),
+    }
