@@ -124,7 +124,8 @@ def meant(books: Books, config: Config, now: datetime) -> list[Fact]:
     """The facts by which the books come to be as this configuration says."""
     session = config.session
     clock = SessionClockSet(tz=session.zone, reset=session.reset, week_start=session.week_start)
-    facts: list[Fact] = [] if books.clock == clock else [clock]
+    has_use = bool(config.accounts or books.accounts)
+    facts: list[Fact] = [clock] if has_use and books.clock != clock else []
     listed = set[str]()
     for each in config.instruments:
         listed.add(each.symbol)

@@ -54,8 +54,8 @@ def run_once(start: Start) -> None:
 def test_a_run_is_in_the_journal_from_its_start_to_its_end(start: Start, place: Path) -> None:
     run_once(start)
     tags = [fact["type"] for fact in facts(place)]
-    assert tags == ["daemon_started", "daemon_stopped"]
-    assert facts(place)[1]["reason"] == "SIGTERM"
+    assert (tags[0], tags[-1]) == ("daemon_started", "daemon_stopped")
+    assert facts(place)[-1]["reason"] == "SIGTERM"
 
 
 def test_what_happened_is_on_the_disk_soon_and_seen_to_be(start: Start, place: Path) -> None:
@@ -246,7 +246,7 @@ def test_a_torn_end_is_cut_off_and_told(start: Start, place: Path) -> None:
     after = facts(place)
     assert after[0] == before[0]
     (repaired,) = [fact for fact in after if fact["type"] == "journal_repaired"]
-    assert (repaired["how"], repaired["lost_lsn"]) == ("torn", 2)
+    assert (repaired["how"], repaired["lost_lsn"]) == ("torn", len(before))
     assert [(journal(place) / name).exists() for name in repaired["evidence"]] == [True]
 
 
