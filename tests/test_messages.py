@@ -9,6 +9,8 @@ writes the files from SAMPLES; then look at the difference before you commit it.
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,6 +18,8 @@ import msgspec
 import pytest
 from riskd.actors import messages
 from riskd.actors.messages import (
+    AccountClosed,
+    AccountOpened,
     ActorKillAsked,
     ActorKilled,
     Actors,
@@ -25,6 +29,8 @@ from riskd.actors.messages import (
     AnyPush,
     AnyReply,
     Beat,
+    Booked,
+    BookFlagged,
     By,
     ChildEnded,
     ChildFailed,
@@ -40,6 +46,9 @@ from riskd.actors.messages import (
     ConfigReloaded,
     DaemonStarted,
     DaemonStopped,
+    EquityAgreed,
+    EquityDrifted,
+    EquityReported,
     Error,
     Fact,
     Freeze,
@@ -49,11 +58,14 @@ from riskd.actors.messages import (
     HaltsEnded,
     HaltsLifted,
     Hello,
+    InstrumentDelisted,
+    InstrumentListed,
     JournalRepaired,
     KillActor,
     KillSwitchTriggered,
     LeaseLapsed,
     LeaseRenewed,
+    Listing,
     LooseningProposed,
     LooseningWithdrawn,
     MessageQuarantined,
@@ -71,6 +83,11 @@ from riskd.actors.messages import (
     Reloaded,
     Reply,
     Report,
+    Reported,
+    ReportEquity,
+    ReportEvents,
+    SessionClockSet,
+    SessionReset,
     ShowConfig,
     ShowHalts,
     SnapshotSkipped,
@@ -91,6 +108,7 @@ from riskd.actors.messages import (
     VersionIs,
     Welcome,
 )
+from riskd.actors.messages.book import Fill, Mark
 
 GOLDEN = Path(__file__).parent / "golden" / "messages"
 WRITE = "RISKD_WRITE_GOLDEN"
@@ -122,6 +140,15 @@ HALT = Halt(
     reason="news",
     until=UntilElapsed(seconds=900.0),
 )
+FILL = Fill(
+    id="f1", symbol="BTCUSDT", side="buy", qty=Decimal("0.25"), price=Decimal("64000.10"),
+    fee=Decimal("3.2"), fee_ccy="USDT", order="o1", ts="2026-01-02T03:04:05Z",
+)  # fmt: skip
+LISTING = Listing(
+    symbol="BTCUSDT", kind="linear", multiplier=Decimal(1), quote="USD", settle="USD", base="BTC",
+    tick=Decimal("0.1"), lot=Decimal("0.001"), min_qty=Decimal("0.001"), max_qty=Decimal(1000),
+    min_notional=Decimal(5), zone="America/Chicago",
+)  # fmt: skip
 
 SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
     Hello(id=1, token="t0k3n", role="observer", protocol=1),  # noqa: S106 - no secret of anybody
@@ -139,6 +166,10 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
     Unfreeze(id=12, scope="account:main", reason="news is out", approved_by="alice"),
     ShowHalts(id=13),
     Metric(id=14, name="latency_ms", value="12.50"),
+    ReportEvents(
+        id=15, account="main", events=[FILL, Mark(symbol="BTCUSDT", price=Decimal("64010.5"))]
+    ),
+    ReportEquity(id=16, account="main", equity="100250.75"),
     Welcome(
         id=1,
         role="worker",
@@ -158,6 +189,7 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
     SwitchIs(id=8, changed=True, kill_switch={"state": "KILLED"}, halts=[{"halt_id": 3}]),
     HaltsAre(id=11, changed=[3], kill_switch={"state": "ACTIVE"}, halts=[{"halt_id": 3}]),
     Taken(id=14),
+    Reported(id=15, lsn=4711, booked=2),
     Refused(id=7, code="invalid_config", message="not valid", problems=["riskd.toml:1: key: why"]),
     Error(id=None, code="invalid_field", message="expected int", field="id"),
     Told(
@@ -212,6 +244,25 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
     LeaseRenewed(after_s=1.25),
     LooseningProposed(proposed=RELOADED),
     LooseningWithdrawn(proposed_lsn=18, because_lsn=19),
+    InstrumentListed(listing=LISTING),
+    InstrumentDelisted(symbol="BTCUSDT"),
+    AccountOpened(account="main", currency="USD", balance=Decimal(100_000), exchange="sim"),
+    AccountClosed(account="main"),
+    SessionClockSet(tz="America/New_York", reset="17:00", week_start="sunday"),
+    Booked(account="main", event=FILL),
+    SessionReset(
+        account="main",
+        at=datetime(2026, 1, 2, 22, tzinfo=UTC),
+        is_week=False,
+        realized=Decimal("-12.5"),
+        pnl=Decimal("7.25"),
+        week_realized=Decimal("3.5"),
+        week_pnl=None,
+    ),
+    EquityReported(account="main", theirs=Decimal("100250.75"), ours=Decimal("100250.7")),
+    EquityDrifted(account="main", theirs=Decimal(90_000), ours=None, allowed=Decimal(1)),
+    EquityAgreed(account="main", theirs=Decimal("100250.75"), ours=Decimal("100250.7")),
+    BookFlagged(account="main", flags=("fill_conflict:f1", "overfill:o1")),
 )
 
 
@@ -256,7 +307,7 @@ def test_a_message_is_these_bytes_and_these_bytes_are_the_message(sample: msgspe
 
 def test_every_message_has_its_sample_and_every_file_its_message() -> None:
     inside = {Beat, Recorded}  # which cross no border
-    inside |= {By, Halt, *get_args(Until)}  # which are parts of others
+    inside |= {By, Halt, Listing, *get_args(Until)}  # which are parts of others
     assert {type(sample) for sample in SAMPLES} == set(tagged()) - inside
     assert len(SAMPLES) == len({file_of(sample) for sample in SAMPLES})
     files = {file for file in GOLDEN.rglob("*") if file.is_file()}

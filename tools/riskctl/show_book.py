@@ -41,6 +41,7 @@ _SESSIONS = (
 _FLAGS = {
     "no_mark": "it has a position and no mark: what it is worth is unknown",
     "fill_conflict": "this fill was told twice and differently; the first one counts: reconcile",
+    "payment_conflict": "this payment was told twice and differently; the first one counts",
     "overfill": "more of this order was filled than it had",
     "rogue_fill": "this fill is of no order that is known",
 }
