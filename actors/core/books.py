@@ -30,6 +30,7 @@ from ..messages import (
 )
 from ..messages.book import Account, Fx, Instrument, Session
 from .book.account import AccountBook
+from .book.past import FILLS_KEPT
 
 _encode = msgspec.json.Encoder().encode
 
@@ -135,7 +136,7 @@ class Books:
         return _pieces(_encode(head), held)
 
     def _new(self) -> AccountBook:
-        return AccountBook(self.zone)
+        return AccountBook(self.zone, fills_kept=FILLS_KEPT)
 
     # --- what is there
 
@@ -226,7 +227,7 @@ def _session(clock: SessionClockSet) -> Session:
     return Session(tz=clock.tz, reset=clock.reset, week_start=clock.week_start)
 
 
-def _pieces(head: bytes, held: list[tuple[bytes, Iterable[bytes]]]) -> Iterator[bytes]:
+def _pieces(head: bytes, held: list[tuple[bytes, Iterator[bytes]]]) -> Iterator[bytes]:
     yield head[:-1] + b',"accounts":['
     lead = b""
     for about, book in held:

@@ -12,6 +12,7 @@ What goes in has been looked over (`door`); here nothing is refused any more.
 from collections.abc import Callable, Iterator
 from datetime import tzinfo
 from decimal import Decimal
+from itertools import islice
 from typing import Any, get_args
 
 from msgspec import UNSET
@@ -38,16 +39,12 @@ from . import kept, past
 from .exposure import Exposures
 from .instruments import Contract
 from .numbers import ZERO, exact
-from .odd import Odd
+from .odd import FLAGS_KEPT, Odd
 from .orders import OrderEvent, Working
-from .path import Execution, Key, Path
+from .path import Execution, FillKey, Key, Path
 from .sessions import Sessions
 from .times import EARLIEST, nanoseconds
 from .worth import Cash, Worth
-
-FillKey = tuple[str, str]
-"""A symbol, and the venue's id of an execution."""
-
 
 Told = tuple[Key, Bust | Correct]
 """What the venue has told of a fill, and where: it was taken back, or changed."""
@@ -57,8 +54,14 @@ class AccountBook:
     """Everything that is known of one account."""
 
     def __init__(
-        self, zone: Callable[[str], tzinfo], *, prices_kept: int = past.PRICES_KEPT
+        self,
+        zone: Callable[[str], tzinfo],
+        *,
+        prices_kept: int = past.PRICES_KEPT,
+        fills_kept: int | None = None,
     ) -> None:
+        """`fills_kept`: so many fills, payments and finished orders stay at least (`past`); None:
+        all."""
         self.contracts: dict[str, Contract] = {}
         self.worth = Worth()
         self.exposures = Exposures(self.worth)
@@ -71,12 +74,19 @@ class AccountBook:
         """Of each fill in canonical order, whether the fill has come or not."""
         self.adopted: dict[str, tuple[int, Key]] = {}
         """By symbol: as of when, and where it was told."""
-        self.odd = Odd()
         self.paid: dict[tuple[str, str, str], Decimal] = {}
-        """Payments that have an id: their kind, what they are for, the id, and how much."""
+        """Payments that have an id: their kind, what they are for, the id, and how much. Where the
+        past is closed the newest stay, as many as there are payments."""
+        self.odd = Odd(None if fills_kept is None else FLAGS_KEPT)
+        self.finished: dict[str, None] = {}
+        """Orders of which nothing remains, as they became so, where they may be forgotten."""
         self._prices_kept = prices_kept
         self.prices_max = 2 * prices_kept
         """At so many the older are let go."""
+        self._fills_kept = fills_kept
+        self.fills = 0
+        """So many are known."""
+        self.finished_max = 2 * (fills_kept or 0)
         self.arrived = 0
         self.latest = EARLIEST
         self._acts: dict[type[Event], Callable[[Key, Any], None]] = {
@@ -131,10 +141,14 @@ class AccountBook:
             if (signed, event.price) not in ((known.signed, known.price), first[:2]):
                 self.odd.conflict(event.id)
             return
+        closed = self.worth.closed
+        if closed is not None and key <= closed.place:
+            self.odd.old(event.id)
+            return
         fill = Execution(
             key,
             event.id,
-            event.symbol,
+            path.contract.symbol,
             signed,
             event.price,
             event.fee,
@@ -144,8 +158,12 @@ class AccountBook:
         )
         if self.told or self.adopted:
             fill = self._restated(fill)
+        if self.odd.waiting:
+            self.odd.waiting.pop((fill.symbol, fill.id), None)
         path.know(fill)
         self._count(path, fill)
+        self.fills += 1
+        self._close()
 
     def _count(self, path: Path, fill: Execution, sign: int = 1) -> None:
         """A fill, or with sign -1 its end, as if it had never been."""
@@ -194,8 +212,15 @@ class AccountBook:
         self._tell(key, event)
 
     def _tell(self, key: Key, event: Bust | Correct) -> None:
-        path = self._path(event.symbol)
+        path, closed = self._path(event.symbol), self.worth.closed
         name = event.symbol, event.id
+        if not any(_is_of(event, fill) for fill in path.all_of(event.id)):
+            if closed is not None and key <= closed.place:
+                self.odd.old(event.id)
+                return
+            given_up = self.odd.wait(name, is_closed=closed is not None)
+            if given_up is not None:
+                self.told.pop(given_up, None)
         self.told[name] = tuple(sorted((*self.told.get(name, ()), (key, event)), key=_place))
         for fill in path.all_of(event.id):
             if _is_of(event, fill):
@@ -238,7 +263,7 @@ class AccountBook:
         was, begun = order.begun, heard.begun
         if begun is not was and begun is not None and begun.filled and (order.early or order.late):
             heard = heard.divided(self._executions(event.id))
-        self._replace(order, heard)
+        self._replace(order, heard if self._fills_kept is None else heard.settled())
         for each in (was, begun):
             if each is not None:
                 self.exposures.weigh(self.worth.paths[each.symbol])
@@ -249,6 +274,22 @@ class AccountBook:
         self.orders[by.id] = by
         self.exposures.enter(by)
         self.odd.see(by)
+        if self._fills_kept is not None:
+            if by.remaining:
+                self.finished.pop(by.id, None)
+            else:
+                self.finished[by.id] = None
+                self._forget(self._fills_kept)
+
+    def _forget(self, kept: int) -> None:
+        """Now and then: the orders that are finished, the newest of them excepted. One that has a
+        fill that is known may work again, once that is taken back."""
+        if len(self.finished) >= self.finished_max:
+            filled = {each.order for path in self.worth.paths.values() for each in path.told()}
+            for order in list(islice(self.finished, len(self.finished) - kept)):
+                if order not in filled:
+                    del self.finished[order], self.orders[order]
+            self.finished_max = 2 * max(len(self.finished), kept)
 
     def _executions(self, order: str) -> Iterator[tuple[Key, Decimal]]:
         """Rarely asked for: a look at every fill costs less than a list for each order."""
@@ -309,26 +350,52 @@ class AccountBook:
         first = self.paid.get((kind, of, event.id))
         if first is None:
             self.paid[kind, of, event.id] = event.amount
+            if self._fills_kept is not None and len(self.paid) > 2 * self._fills_kept:
+                del self.paid[next(iter(self.paid))]
         elif first != event.amount:
-            self.odd.payments[event.id] = None
+            self.odd.payment(event.id)
         return first is not None
 
     def _pay(self, cash: Cash) -> None:
-        self.worth.pay(cash)
-        self.sessions.paid(cash)
+        self.sessions.paid(self.worth.pay(cash))
+        self._close()
+
+    def _close(self) -> None:
+        """Now and then, whenever there are twice as many fills or payments as had to stay."""
+        kept, worth = self._fills_kept, self.worth
+        if kept is None or max(self.fills, len(worth.cash)) < 2 * kept or worth.reporting is None:
+            return
+        keys = [cash.key for cash in worth.cash]
+        if self.fills >= 2 * kept:
+            keys = [fill.key for path in worth.paths.values() for fill in path.told()]
+        gone = past.close(worth, self.sessions.begins, sorted(keys)[-kept - 1])
+        self.fills -= len(gone)
+        for fill in gone:
+            if not worth.paths[fill.symbol].all_of(fill.id):
+                self.told.pop((fill.symbol, fill.id), None)
+            if fill.order is not None and not fill.is_busted:
+                order = self.orders[fill.order]
+                self.orders[fill.order] = replace(order, closed=order.closed + abs(fill.signed))
 
     def _snapshot(self, key: Key, event: Snapshot) -> None:
         """The venue's position. What filled up to then is in it; what it won before is not."""
         path = self._path(event.symbol)
         place = (nanoseconds(event.as_of), key[1])
+        closed = self.worth.closed
+        if closed is not None and place < closed.place:
+            self.odd.old(event.symbol)
+            return
         adopted = self.adopted.get(event.symbol)
         if adopted is not None and adopted > (place[0], key):
             return
         self.adopted[event.symbol] = (place[0], key)
         for fill in self.worth.adopt(path, place, event.qty, event.avg_price):
             path.renew(fill, replace(fill, is_adopted=True))
-            self._charge(fill, -1)
             self.odd.clear(fill)
+        self.odd.adopted(path)
+        self.fees.pop(event.symbol, None)
+        for fill in path.fills:
+            self._charge(fill, 1)
         self.sessions.again()
         self.exposures.weigh(path)
 

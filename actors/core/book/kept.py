@@ -20,12 +20,13 @@ from msgspec.json import Decoder, Encoder
 
 from ...messages.book import Bust, Correct, Kind, Session
 from ..dumps import array
+from .closed import Closed
 from .exposure import Remaining, Standing, Weight
 from .instruments import Contract
 from .line import Line
 from .odd import Rogue
 from .orders import Working
-from .path import STRIDE, Execution, Key, Path, Step
+from .path import STRIDE, Execution, FillKey, Key, Path, Step
 from .sessions import Period
 from .worth import Cash
 
@@ -51,6 +52,10 @@ class KeptPath(NamedTuple):
     last: Step
     qty: Decimal
     spent: Decimal
+    is_closed: bool
+    charged: dict[str, Decimal]
+    openings: list[tuple[Key, Step]]
+    offset: int
 
 
 class KeptStanding(NamedTuple):
@@ -75,6 +80,7 @@ class Head(Struct, frozen=True, array_like=True):
     arrived: int
     latest: int
     prices_max: int
+    finished_max: int
     reporting: str | None
     total: Decimal
     moved: Decimal
@@ -84,6 +90,7 @@ class Head(Struct, frozen=True, array_like=True):
     begun: Key | None
     held: dict[str, Decimal]
     needed: dict[str, Key]
+    closed: Closed | None
     said: Session | None
     first_ns: int | None
     latest_ns: int
@@ -119,6 +126,9 @@ class Kept(Struct, frozen=True, array_like=True):
     overfilled: list[str]
     rogues: list[Rogue]
     payments: list[str]
+    too_old: list[str]
+    waiting: list[tuple[FillKey, bool]]
+    finished: list[str]
 
 
 _encode = Encoder().encode
@@ -156,6 +166,9 @@ def dump(book: "AccountBook") -> Iterator[bytes]:
             list(odd.overfilled),
             list(odd.rogues),
             list(odd.payments),
+            list(odd.too_old),
+            list(odd.waiting.items()),
+            list(book.finished),
         ],
     )
 
@@ -179,6 +192,7 @@ def _head(book: "AccountBook") -> Head:
         arrived=book.arrived,
         latest=book.latest,
         prices_max=book.prices_max,
+        finished_max=book.finished_max,
         reporting=worth.reporting,
         total=worth.total,
         moved=worth.moved,
@@ -188,6 +202,7 @@ def _head(book: "AccountBook") -> Head:
         begun=worth.begun,
         held=worth.held.copy(),
         needed=worth.needed.copy(),
+        closed=worth.closed,
         said=sessions.said,
         first_ns=sessions.first_ns,
         latest_ns=sessions.latest_ns,
@@ -204,7 +219,18 @@ def _contract(of: Contract) -> KeptContract:
 
 
 def _path(of: Path) -> KeptPath:
-    return KeptPath(of.contract.symbol, of.base, of.base_key, of.last, of.qty, of.spent)
+    return KeptPath(
+        of.contract.symbol,
+        of.base,
+        of.base_key,
+        of.last,
+        of.qty,
+        of.spent,
+        of.is_closed,
+        of.charged.copy(),
+        list(of.openings.items()),
+        of.offset,
+    )
 
 
 def _standing(symbol: str, of: Standing) -> KeptStanding:
@@ -260,6 +286,9 @@ def load(book: "AccountBook", state: bytes) -> None:
     book.odd.payments.update(dict.fromkeys(found.payments))
     for rogue in found.rogues:
         book.odd.suspect(rogue)
+    book.odd.too_old.update(dict.fromkeys(found.too_old))
+    book.odd.waiting.update(found.waiting)
+    book.finished.update(dict.fromkeys(found.finished))
 
 
 def _load_market(book: "AccountBook", found: Kept) -> None:
@@ -276,6 +305,7 @@ def _load_market(book: "AccountBook", found: Kept) -> None:
     worth.reporting, worth.begun, worth.horizon = head.reporting, head.begun, head.horizon
     worth.total, worth.moved, worth.unknown = head.total, head.moved, head.unknown
     worth.held, worth.needed, worth.prices = head.held, head.needed, head.prices
+    worth.closed = head.closed
 
 
 def _load_fills(book: "AccountBook", found: Kept) -> None:
@@ -284,6 +314,8 @@ def _load_fills(book: "AccountBook", found: Kept) -> None:
         path = paths[each.symbol] = Path(book.contracts[each.symbol], book.worth.rate)
         path.base, path.base_key, path.last = each.base, each.base_key, each.last
         path.qty, path.spent = each.qty, each.spent
+        path.is_closed, path.charged, path.offset = each.is_closed, each.charged, each.offset
+        path.openings = dict(each.openings)
     for symbol, step in found.steps:
         paths[symbol].steps.append(step)
     for fill in found.fills:
@@ -294,7 +326,7 @@ def _load_fills(book: "AccountBook", found: Kept) -> None:
     for path in paths.values():
         path.fills.sort(key=_place)
         path.keys = [fill.key for fill in path.fills]
-        if len(path.steps) != len(path.fills) // STRIDE:
+        if len(path.steps) != (path.offset + len(path.fills)) // STRIDE:
             raise ValueError(f"{path.contract.symbol}: these are not the steps of its fills")
     for key, event in found.told:
         name = event.symbol, event.id
@@ -303,7 +335,9 @@ def _load_fills(book: "AccountBook", found: Kept) -> None:
 
 def _load_sums(book: "AccountBook", found: Kept) -> None:
     head, sessions, exposures = found.head, book.sessions, book.exposures
-    book.arrived, book.latest, book.prices_max = head.arrived, head.latest, head.prices_max
+    book.arrived, book.latest = head.arrived, head.latest
+    book.prices_max, book.finished_max = head.prices_max, head.finished_max
+    book.fills = len(found.fills)
     sessions.said, sessions.first_ns = head.said, head.first_ns
     sessions.latest_ns, sessions.until_ns = head.latest_ns, head.until_ns
     sessions.day = None if head.day is None else Period(*head.day)

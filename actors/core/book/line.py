@@ -56,6 +56,12 @@ class Line:
             stop = len(keys) if end is None else bisect_left(keys, end)
             yield from keys[bisect_right(keys, begin) : stop]
 
+    def close(self, place: Key) -> None:
+        """Let go of what was in force before this place, and no more."""
+        at = bisect_right(self.keys, place) - 1
+        if at > 0:
+            del self.keys[:at], self.values[:at]
+
     def thin(self, places: Sequence[Key], until: Key) -> None:
         """Before this place let go of what was in force at none of these places, all in order. The
         first value stays: from there on something is known."""

@@ -9,7 +9,7 @@ Each order folds its own few changes, in canonical order, whenever one comes. Th
 """
 
 from bisect import insort
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Literal
 
@@ -56,6 +56,10 @@ class Change(Struct, frozen=True, gc=False, array_like=True):
     qty: Decimal | None
 
 
+CHANGES_KEPT = 32
+"""Of an order in a daemon: one that is changed every second is folded as quickly after a month."""
+
+
 class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
     """One order: what was told of it, and what remains. What happens makes another one of it, so
     that a dump can hold it."""
@@ -71,6 +75,8 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
     late: Decimal = ZERO
     """Filled since."""
     is_gone: bool = False
+    closed: Decimal = ZERO
+    """So much of what was filled before its fills were closed (`past`)."""
 
     @property
     def filled(self) -> Decimal:
@@ -117,21 +123,48 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
         insort(changes, change, key=_place)
         return replace(self, changes=tuple(changes), qty=_most(self.begun, changes))
 
+    def settled(self) -> "Working":
+        """With fewer changes, once there are many: the older are as if told at once."""
+        if len(self.changes) < 2 * CHANGES_KEPT:
+            return self
+        older, newer = self.changes[:-CHANGES_KEPT], self.changes[-CHANGES_KEPT:]
+        return replace(self, changes=(*_settled(older), *newer))
+
     def executed(self, key: Key, qty: Decimal) -> "Working":
         """So much of it was executed; below nothing: was not, after all."""
         is_late = self.begun is not None and key > self.begun.key
         early, late = (self.early, self.late + qty) if is_late else (self.early + qty, self.late)
-        return Working(self.id, self.begun, self.changes, self.qty, early, late, self.is_gone)
+        return Working(
+            self.id, self.begun, self.changes, self.qty, early, late, self.is_gone, self.closed
+        )
 
     def divided(self, fills: Iterable[tuple[Key, Decimal]]) -> "Working":
-        """What was filled, divided by where it begins now. These are all of its fills."""
-        begun, early, late = self.begun, ZERO, ZERO
+        """What was filled, divided by where it begins now. These are all of its fills; those that
+        are closed came before it."""
+        begun, early, late = self.begun, self.closed, ZERO
         for key, qty in fills:
             if begun is not None and key > begun.key:
                 late += qty
             else:
                 early += qty
         return replace(self, early=early, late=late)
+
+
+def _settled(changes: Sequence[Change]) -> tuple[Change, ...]:
+    """Fewer that come to the same: what was confirmed last, and what is pending since."""
+    total, pending = None, list[Change]()
+    for change in changes:
+        at = _asked([each.qty for each in pending], change.qty)
+        if change.kind == "asked":
+            pending.append(change)
+        elif change.kind == "refused":
+            del pending[at : at + 1]
+        else:
+            total = change.qty
+            del pending[: at + 1]
+    if total is None:
+        return tuple(pending)
+    return Change(changes[0].key, "confirmed", total), *pending
 
 
 def _most(begun: Beginning | None, changes: Iterable[Change]) -> Decimal:
@@ -154,7 +187,7 @@ def _place(change: Change) -> Key:
     return change.key
 
 
-def _asked(pending: list[Decimal], qty: Decimal | None) -> int:
+def _asked(pending: Sequence[Decimal | None], qty: Decimal | None) -> int:
     """Which pending change an answer is to: the one for this quantity, or else the oldest.
 
     One that is confirmed ends those asked for before it; one that is refused ends itself alone.

@@ -14,8 +14,8 @@ A fee of spot that is taken in the thing itself is paid out of the position: the
 full, then so many units leave at its price.
 """
 
-from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -23,6 +23,9 @@ from msgspec import UNSET, Struct, UnsetType
 
 from .instruments import Contract
 from .numbers import ZERO
+
+FillKey = tuple[str, str]
+"""A symbol, and the venue's id of an execution."""
 
 Key = tuple[int, int]
 """Where an event stands in canonical order: its time, and when it arrived."""
@@ -100,13 +103,22 @@ class Path:
     def __init__(self, contract: Contract, rate: Rate) -> None:
         self.contract = contract
         self.base = START
-        """Where the walk begins: flat, or at an adopted position."""
+        """Where the walk begins: flat, at an adopted position, or after the fills that are closed
+        (`past`)."""
         self.base_key: Key | None = None
         """From where on that position is held."""
+        self.is_closed = False
+        """There are fills in the base."""
+        self.charged: dict[str, Decimal] = {}
+        """Their fees, by the currency in which each was charged."""
+        self.openings: dict[Key, Step] = {}
+        """The steps among them at which the periods under way began."""
+        self.offset = 0
+        """So many fills of the base come between it and the last step kept before it."""
         self.keys: list[Key] = []
         self.fills: list[Execution] = []
         self.steps: list[Step] = []
-        """After each `STRIDE` fills."""
+        """After each `STRIDE` fills, `offset` included."""
         self.last = START
         """The step after all of them."""
         self.qty = ZERO
@@ -139,7 +151,7 @@ class Path:
             keys.append(fill.key)
             fills.append(fill)
             self.last = self._step(self.last, fill)
-            if not len(fills) % STRIDE:
+            if not (len(fills) + self.offset) % STRIDE:
                 self.steps.append(self.last)
         else:
             at = bisect_left(keys, fill.key)
@@ -166,6 +178,7 @@ class Path:
         self.base_key = key
         spent = ZERO if average is None else self.contract.spent(qty, average)
         self.base = Step(qty, spent, ZERO, ZERO, ZERO, 0, 0)
+        self.is_closed, self.charged, self.openings, self.offset = False, {}, {}, 0
         self.qty, self.spent = qty, spent
         for fill in self.fills:
             moved = self.moved(fill)
@@ -180,14 +193,34 @@ class Path:
 
     def _walk(self, begin: int) -> None:
         """From this fill on, or a few before it."""
-        del self.steps[begin // STRIDE :]
+        offset = self.offset
+        del self.steps[(begin + offset) // STRIDE :]
         steps, make = self.steps, self._step
         step = steps[-1] if steps else self.base
-        for at, fill in enumerate(self.fills[len(steps) * STRIDE :], 1):
+        done = len(steps) * STRIDE - offset if steps else 0
+        for at, fill in enumerate(self.fills[done:], done + offset + 1):
             step = make(step, fill)
             if not at % STRIDE:
                 steps.append(step)
         self.last = step
+
+    def close(self, place: Key, begins: Iterable[Key]) -> list[Execution]:
+        """Fold all fills up to a place into the base, and know them no more: these are they.
+        `begins`: where the periods under way began."""
+        at = bisect_right(self.keys, place)
+        end = self.keys[at - 1] if at else self.base_key
+        found = {begin: self.before(begin) for begin in begins if end is not None and begin <= end}
+        self.openings = {begin: step for begin, step in found.items() if step is not None}
+        if at:
+            (self.charged,) = self.charges([place])
+            self.base, self.base_key, self.is_closed = self._after(at), end, True
+            del self.steps[: (at + self.offset) // STRIDE]
+            del self.keys[:at], self.fills[:at]
+            self.offset = (at + self.offset) % STRIDE
+        gone = [fill for fill in self.told() if fill.key <= place]
+        for fill in gone:
+            self._unknow(fill)
+        return gone
 
     def _step(self, before: Step, fill: Execution) -> Step:
         contract, fee = self.contract, fill.fee
@@ -247,6 +280,13 @@ class Path:
             else:
                 yield known
 
+    def _unknow(self, fill: Execution) -> None:
+        others = tuple(each for each in self.all_of(fill.id) if each is not fill)
+        if others:
+            self.known[fill.id] = others if len(others) > 1 else others[0]
+        else:
+            del self.known[fill.id]
+
     def renew(self, old: Execution, new: Execution) -> None:
         """The same fill, changed."""
         known = self.all_of(old.id)
@@ -256,17 +296,32 @@ class Path:
 
     # --- questions
 
-    def before(self, key: Key) -> Step:
-        """The step in force just before this place in canonical order."""
+    def before(self, key: Key) -> Step | None:
+        """The step in force just before this place in canonical order. None: that is closed, and
+        nobody knows any more."""
+        if self.is_closed and self.base_key is not None and key <= self.base_key:
+            return self.openings.get(key)
         return self._after(bisect_left(self.keys, key))
+
+    def charges(self, places: Iterable[Key]) -> Iterator[dict[str, Decimal]]:
+        """All fees up to each of these places, which come in order, by their currency."""
+        sums, begin = self.charged.copy(), 0
+        for place in places:
+            end = bisect_right(self.keys, place)
+            for fill in self.fills[begin:end]:
+                if fill.fee:
+                    ccy, charge = self.charge(fill)
+                    sums[ccy] = sums.get(ccy, ZERO) + charge
+            begin = end
+            yield sums.copy()
 
     def _after(self, count: int) -> Step:
         """The step after so many fills: from the last one kept, on foot."""
         if count == len(self.fills):
             return self.last
-        kept = count // STRIDE
+        kept = (count + self.offset) // STRIDE
         step = self.steps[kept - 1] if kept else self.base
-        for fill in self.fills[kept * STRIDE : count]:
+        for fill in self.fills[kept * STRIDE - self.offset if kept else 0 : count]:
             step = self._step(step, fill)
         return step
 

@@ -147,12 +147,25 @@ class Series:
             self.unknown.append(unknown)
         self._rate_all()
 
+    def close(self, place: Key, samples: Iterable[tuple[Key, Decimal, int]]) -> None:
+        """Up to this place there are these alone."""
+        at = bisect_left(self.keys, (place[0], place[1] + 1))
+        later = list(
+            zip(self.keys[at:], self.worth[at:], self.unknown[at:], strict=True),
+        )
+        self.restore([*samples, *later])
+
     def _rate_all(self) -> None:
         count = len(self.keys)
         self._peaks, self._falls = [None] * count, [ZERO] * count
         self._rate(0, count)
 
     # --- questions
+
+    def at(self, key: Key) -> tuple[Decimal, int]:
+        """The sample of this place: what was worth how much, and how many unknowns there were."""
+        at = bisect_left(self.keys, key)
+        return self.worth[at], self.unknown[at]
 
     def opened(self, key: Key) -> Decimal | None:
         """What the account was worth just before this place, less transfers; or at its beginning,

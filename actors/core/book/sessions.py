@@ -62,7 +62,7 @@ class Sessions:
             self.latest_ns = at
             if at >= self.until_ns:
                 self._begin()
-        elif at < self.first_ns:
+        elif at < self.first_ns and self._worth.closed is None:
             self.first_ns = at
             self._begin()
 
@@ -109,36 +109,57 @@ class Sessions:
         else:
             period.net += cash.amount * rate
 
+    @property
+    def begins(self) -> list[Key]:
+        """Where the periods under way began."""
+        return [period.begin for period in (self.day, self.week) if period is not None]
+
     def again(self) -> None:
         """Add everything up anew."""
         for period in (self.day, self.week):
-            if period is None:
+            if period is not None:
+                period.net, period.gaps = ZERO, 0
+                self._add_up(period, None)
+
+    def _add_up(self, period: Period, end: Key | None) -> None:
+        """All that was realised in it, up to its end if it is over."""
+        for path in self._worth.paths.values():
+            last = path.last if end is None else path.before(end)
+            first = path.before(period.begin)
+            if first is None or last is None:
+                period.gaps += 1
                 continue
-            period.net, period.gaps = ZERO, 0
-            for path in self._worth.paths.values():
-                last, first = path.last, path.before(period.begin)
-                period.net += last.net - first.net
-                period.gaps += last.net_gaps - first.net_gaps
-            for cash in self._worth.cash:
+            period.net += last.net - first.net
+            period.gaps += last.net_gaps - first.net_gaps
+        closed = self._worth.closed
+        if closed is not None and period.begin <= closed.place:
+            opening = closed.opening(period.begin)
+            period.net += ZERO if opening is None else opening.net
+            period.gaps += 1 if opening is None else opening.gaps
+        for cash in self._worth.cash:
+            if end is None or cash.key < end:
                 self._pay(period, cash)
 
     def over(self, begin: int, end: int) -> tuple[Decimal | None, Decimal | None]:
         """What a period that is over has brought: realised, and made in all. Both as it is known
         now, whatever has begun since."""
         worth = self._worth
-        first = (begin if self._first_ns is None else max(begin, self._first_ns), -1)
+        first = (begin if self.first_ns is None else max(begin, self.first_ns), -1)
         last = (end, -1)
+        if worth.closed is not None and last <= worth.closed.place:
+            return None, None
         period = Period(first)
-        for path in worth.paths.values():
-            late, early = path.before(last), path.before(first)
-            period.net += late.net - early.net
-            period.gaps += late.net_gaps - early.net_gaps
-        for cash in worth.cash:
-            if cash.key < last:
-                self._pay(period, cash)
-        opened, closed = worth.series.opened(first), worth.series.opened(last)
+        self._add_up(period, last)
+        opened, closed = self._opened(first), worth.series.opened(last)
         made = None if opened is None or closed is None else closed - opened
         return self.realised(period), made
+
+    def _opened(self, begin: Key) -> Decimal | None:
+        """What the account was worth there. None: it was not known, or is no longer."""
+        closed = self._worth.closed
+        if closed is not None and begin <= closed.place and closed.opening(begin) is None:
+            return None
+        return self._worth.series.opened(begin)
 
     # --- what can be seen
 
@@ -153,5 +174,5 @@ class Sessions:
         worth = self._worth
         if period is None or worth.unknown:
             return None
-        opened = worth.series.opened(period.begin)
+        opened = self._opened(period.begin)
         return None if opened is None else worth.total - opened

@@ -15,13 +15,15 @@ after it (a rate, the account's own beginning), and the two must always agree.
 
 import heapq
 from bisect import insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from .closed import Closed
+from .instruments import Contract
 from .line import Line
 from .numbers import ONE, ZERO
-from .path import Execution, Key, Path
+from .path import Execution, Key, Path, Step
 from .series import Series, Stretch
 
 
@@ -60,6 +62,8 @@ class Worth:
         """By currency, what positions are worth included."""
         self.begun: Key | None = None
         """The place of the account's beginning: no sample is older."""
+        self.closed: Closed | None = None
+        """What is left of the past that is closed (`past`)."""
         self.needed: dict[str, Key] = {}
         """Currencies other than the reporting one, and from where on each is needed."""
 
@@ -92,6 +96,16 @@ class Worth:
         if line is None:
             line = lines[name] = Line()
         return line
+
+    def _opened(self, key: Key) -> Key:
+        """Where that counts which happened here: what is closed stays as it is, so right after."""
+        closed = self.closed
+        return key if closed is None or key > closed.place else (closed.place[0], key[1])
+
+    def _is_past(self, line: Line | None, key: Key, closed: Closed) -> bool:
+        """Was a price that began here out of force when the past was closed?"""
+        first = None if line is None else line.first
+        return first is not None and key < first <= closed.place
 
     # --- what happens
 
@@ -180,6 +194,10 @@ class Worth:
 
     def mark(self, symbol: str, key: Key, price: Decimal) -> None:
         """A mark, in force until the next one."""
+        if self.closed is not None:
+            if self._is_past(self.marks.get(symbol), key, self.closed):
+                return
+            key = self._opened(key)
         if symbol in self.paths and self._is_newest(key):
             self._append_mark(self.paths[symbol], key, price)
             return
@@ -209,6 +227,10 @@ class Worth:
 
     def fx(self, ccy: str, key: Key, rate: Decimal) -> bool:
         """A rate, in force until the next one. True: it came late, and everything was made anew."""
+        if self.closed is not None:
+            if self._is_past(self.rates.get(ccy), key, self.closed):
+                return False
+            key = self._opened(key)
         line = self._line(self.rates, ccy)
         old = line.now
         follower = line.put(key, rate)
@@ -237,21 +259,25 @@ class Worth:
         """A position that is held from here on, whatever was before it: the fills that are in
         it."""
         inside = path.adopt(key, qty, average)
+        if self.closed is not None:
+            self.closed = self.closed.without(path.contract.symbol)
         if self.reporting is not None:
             self.again()
         return inside
 
-    def pay(self, cash: Cash) -> None:
-        """Funding, or a transfer."""
+    def pay(self, cash: Cash) -> Cash:
+        """Funding, or a transfer: as it counts."""
+        cash = cash._replace(key=self._opened(cash.key))
         insort(self.cash, cash)
         if self.reporting is None:
-            return
+            return cash
         news = list(self._amount(cash.key, cash.ccy, cash.amount))
         if cash.is_transfer:
             rate = self.rate(cash.ccy, cash.key) or ZERO
             self.moved += cash.amount * rate
             news.append(Stretch(cash.key, None, -cash.amount * rate))
         self._take(cash.key, news)
+        return cash
 
     # --- stretches
 
@@ -366,8 +392,10 @@ class Worth:
         self.total, self.moved, self.unknown = fold.total, fold.moved, fold.unknown
 
     def _everything(self) -> Iterator[list[tuple[Key, str, object]]]:
+        """All that is not closed. Of a line its first value may be."""
+        place = None if self.closed is None else self.closed.place
         for symbol, path in self.paths.items():
-            if path.base_key is not None:
+            if path.base_key is not None and (place is None or path.base_key > place):
                 yield [(path.base_key, "base", path)]
             yield [(fill.key, "fill", (path, fill)) for fill in path.fills]
             line = self.marks.get(symbol)
@@ -375,14 +403,26 @@ class Worth:
                 yield [
                     (key, "mark", (path, price))
                     for key, price in zip(line.keys, line.values, strict=True)
+                    if place is None or key > place
                 ]
         for ccy, line in self.rates.items():
             if ccy != self.reporting:
                 yield [
                     (key, "rate", (ccy, rate))
                     for key, rate in zip(line.keys, line.values, strict=True)
+                    if place is None or key > place
                 ]
         yield [(cash.key, "cash", cash) for cash in self.cash]
+
+
+def worth_of(
+    contract: Contract, step: Step, mark: Decimal | None, charged: Mapping[str, Decimal]
+) -> Iterator[tuple[str, Decimal]]:
+    """All that an instrument has ever brought, by currency: by price at the mark, and less fees."""
+    worth = contract.worth(step.qty, mark) if mark is not None and step.qty else ZERO
+    yield contract.settle, contract.multiplier * (worth - (step.cost - step.won))
+    for ccy, charge in charged.items():
+        yield ccy, -charge
 
 
 class _Fold:
@@ -401,6 +441,37 @@ class _Fold:
         self._begun = worth.begun
         self._held_of: dict[str, Decimal] = {}
         """Quantities, by symbol."""
+        if worth.closed is not None:
+            self._go_on(worth, worth.closed)
+
+    def _go_on(self, worth: Worth, closed: Closed) -> None:
+        """From the closed place."""
+        place = closed.place
+        self.series.restore((each.key, each.worth, each.unknown) for each in closed.samples)
+        for ccy, line in worth.rates.items():
+            rate = line.at(place)
+            if rate is not None and ccy != self.reporting:
+                self._rates[ccy] = rate
+        self.held, self.moved = closed.cash.copy(), closed.moved
+        used = set(closed.cash)
+        for symbol, path in worth.paths.items():
+            prices = worth.marks.get(symbol)
+            mark = None if prices is None else prices.at(place)
+            if mark is not None:
+                self._marks[symbol] = mark
+            if path.base_key is None or path.base_key > place:
+                continue
+            base, contract = path.base, path.contract
+            self._held_of[symbol] = base.qty
+            self.unknown += bool(base.qty) and mark is None
+            for ccy, amount in worth_of(contract, base, mark, path.charged):
+                used.add(ccy)
+                self.held[ccy] = self.held.get(ccy, ZERO) + amount
+        self.needed = {ccy: key for ccy, key in closed.needed.items() if ccy in used}
+        self.unknown += sum(ccy not in self._rates for ccy in self.needed)
+        for ccy, amount in self.held.items():
+            self.total += amount * self._rates.get(ccy, ZERO)
+        self.total -= self.moved
 
     def take(self, key: Key, kind: str, what: Any) -> None:
         match kind:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 Log = Any  # the class of this fixture lives in conftest.py
+BEGIN = 1_700_000_000
 
 
 # --- the same fill again
@@ -312,3 +313,10 @@ def test_a_bust_of_what_is_in_the_snapshot_changes_nothing(log: Log) -> None:
     log.tell("snapshot", symbol="L", qty="1", avg_price="100", as_of=2, ts=2)
     log.tell("bust", id="1", symbol="L", ts=3).tell("correct", id="1", symbol="L", qty="9", ts=4)
     assert log.position()["qty"] == "1"
+
+
+def test_two_fills_of_one_id_of_which_one_names_no_order_are_flagged_apart(log: Log) -> None:
+    """One says nothing of its order, one says that it has none."""
+    log.linear().buy("1", "1", "10", ts=BEGIN).buy("1", "1", "10", order=None, ts=BEGIN + 2)
+    log.tell("snapshot", symbol="L", qty="3", avg_price="10", as_of=BEGIN + 1)
+    assert log.odd == ["rogue_fill:1"]

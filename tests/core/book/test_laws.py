@@ -321,7 +321,10 @@ def judged(log: Any) -> list[Any]:
 def test_a_book_that_was_put_away_goes_on_as_if_it_had_never_been(
     new_log: NewLog, events: list[Event], more: list[Event], data: st.DataObject
 ) -> None:
-    limits = {"prices_kept": data.draw(st.sampled_from([1, 3, 10_000]))}
+    limits = {
+        "prices_kept": data.draw(st.sampled_from([1, 3, 10_000])),
+        "fills_kept": data.draw(st.sampled_from([None, 1, 2, 5])),
+    }
     told = [*INSTRUMENTS, *data.draw(st.permutations([*events[len(INSTRUMENTS) :], *more]))]
     cut = data.draw(st.integers(0, len(told)))
     never, before = new_log(*told[:cut], **limits), new_log(*told[:cut], **limits)
@@ -346,3 +349,67 @@ def test_a_dump_is_of_the_moment_in_which_it_was_asked_for(
     expected, pieces = state(log), log.book.dump()
     log.tell_all(later)
     assert b"".join(pieces) == expected
+
+
+# --- with a past that is closed -------------------------------------------------------------------
+
+
+def is_of_the_past(event: Event, full: Any, few: Any) -> bool:
+    """Does it come from before the closed place, or is it about what is no longer known?"""
+    closed = few.worth.closed
+    told_at = [event[field] for field in ("ts", "as_of") if field in event]
+    if closed is not None and any(at <= closed.place[0] for at in told_at):
+        return True
+    if event.get("order", event["id"] if event["type"] in ORDERS else None) in forgotten(full, few):
+        return True
+    if event["type"] not in ("fill", "bust", "correct") or event["symbol"] not in few.worth.paths:
+        return False
+    name = event["symbol"], event["id"]
+    known = [len(book.worth.paths[name[0]].all_of(name[1])) for book in (full, few)]
+    return known[0] > known[1] or len(full.told.get(name, ())) > len(few.told.get(name, ()))
+
+
+def forgotten(full: Any, few: Any) -> set[str]:
+    return set(full.orders) - set(few.orders)
+
+
+ORDERS = {"order", "amend_request", "amend", "amend_reject", "cancel_request", "timeout", "cancel",
+          "reject", "expire"}  # fmt: skip
+
+PEAKS = ("peak_equity", "drawdown", "drawdown_pct", "max_drawdown")
+PERIODS = ("session_realized", "session_pnl", "week_realized", "week_pnl")
+
+
+def comparable(document: Any, *, lacks: set[str]) -> Any:
+    """Without what a closed past may leave open."""
+    flags = [flag for flag in document["flags"] if not flag.startswith("too_old:")]
+    account = {name: each for name, each in document["account"].items() if name not in lacks}
+    return {**document, "flags": flags, "account": account}
+
+
+@settings(unhurried, max_examples=300)
+@given(logs(distinct=False), accounts, st.data())
+def test_closing_the_past_changes_nothing_as_long_as_nothing_older_comes(
+    new_log: NewLog, events: list[Event], account: Event, data: st.DataObject
+) -> None:
+    """Neither here, nor in what a book that was put away makes of it. After a snapshot old peaks
+    are those of the samples that are left; after another clock is set, its periods are unknown."""
+    limits = {"fills_kept": data.draw(st.integers(1, 4))}
+    limits["prices_kept"] = data.draw(st.sampled_from([2, 10_000]))
+    began = [*INSTRUMENTS, {**account, "ts": DST - HOUR}]
+    full, few = new_log(*began), new_log(*began, **limits)
+    told = events[len(INSTRUMENTS) :]
+    delays = data.draw(st.lists(st.sampled_from([0, 0, 0, 5 * HOUR]), min_size=len(told)))
+    lacks = set[str]()
+    for _, _, event in sorted(
+        (event.get("ts", DST + 30 * HOUR) + delay, at, event)
+        for at, (event, delay) in enumerate(zip(told, delays, strict=False))
+    ):
+        if is_of_the_past(event, full.book, few.book):
+            continue
+        if few.book.worth.closed is not None:
+            lacks |= {"snapshot": set(PEAKS), "session": set(PERIODS)}.get(event["type"], set())
+        for log in (full, few):
+            log.tell_all([event])
+        assert comparable(few.document, lacks=lacks) == comparable(full.document, lacks=lacks)
+        assert judged(few) == judged(full)
