@@ -309,6 +309,7 @@ class AccountBook:
         if path is None:
             path = Path(self.contracts[symbol], self.worth.rate)
             self.worth.paths[symbol] = path
+            self.worth.changed.add(symbol)
         return path
 
     def _mark(self, key: Key, event: Mark) -> None:
@@ -337,6 +338,7 @@ class AccountBook:
         if self._is_repeated("funding", event.symbol, event):
             return
         self.funding[event.symbol] = self.funding.get(event.symbol, ZERO) + event.amount
+        self.worth.changed.add(event.symbol)
         self._pay(Cash(key, path.contract.settle, event.amount))
 
     def _transfer(self, key: Key, event: Transfer) -> None:
@@ -375,7 +377,10 @@ class AccountBook:
                 self.told.pop((fill.symbol, fill.id), None)
             if fill.order is not None and not fill.is_busted:
                 order = self.orders[fill.order]
-                self.orders[fill.order] = replace(order, closed=order.closed + abs(fill.signed))
+                order = replace(order, closed=order.closed + abs(fill.signed))
+                self.orders[fill.order] = order
+                if order.id in self.exposures.working:
+                    self.exposures.working[order.id] = order
 
     def _snapshot(self, key: Key, event: Snapshot) -> None:
         """The venue's position. What filled up to then is in it; what it won before is not."""

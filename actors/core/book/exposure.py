@@ -90,6 +90,8 @@ class Exposures:
 
     def __init__(self, worth: Worth) -> None:
         self._worth = worth
+        self.working: dict[str, Working] = {}
+        """The orders of which something remains."""
         self.standings: dict[str, Standing] = {}
         self.gross = self.net = self.worst = ZERO
         """Of all symbols of which they are known."""
@@ -106,15 +108,20 @@ class Exposures:
 
     def enter(self, order: Working) -> None:
         """Put it back as it is now."""
-        self._count(order, 1)
+        if self._count(order, 1):
+            self.working[order.id] = order
+        else:
+            self.working.pop(order.id, None)
 
-    def _count(self, order: Working, sign: int) -> None:
+    def _count(self, order: Working, sign: int) -> bool:
+        """True: something of it remains."""
         begun = order.begun
-        if begun is not None:
-            left = order.remaining
-            if left:
-                standing = self._standing(begun.symbol)
-                standing.remaining.add(begun.side, left * sign, reduce_only=begun.reduce_only)
+        left = order.remaining
+        if begun is None or not left:
+            return False
+        standing = self._standing(begun.symbol)
+        standing.remaining.add(begun.side, left * sign, reduce_only=begun.reduce_only)
+        return True
 
     def _standing(self, symbol: str) -> Standing:
         standing = self.standings.get(symbol)

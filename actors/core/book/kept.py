@@ -277,6 +277,7 @@ def load(book: "AccountBook", state: bytes) -> None:
     _load_sums(book, found)
     book.adopted.update((symbol, (as_of, key)) for symbol, as_of, key in found.adopted)
     book.orders.update((order.id, order) for order in found.orders)
+    book.exposures.working.update((each.id, each) for each in found.orders if each.remaining)
     book.funding.update(found.funding)
     book.paid.update(((kind, of, one), amount) for kind, of, one, amount in found.paid)
     for symbol, ccy, total, count in found.fees:

@@ -34,6 +34,8 @@ from .path import Key
 OrderEvent = (
     Order | AmendRequest | Amend | AmendReject | CancelRequest | Timeout | Cancel | Reject | Expire
 )
+State = Literal["open", "amend_pending", "cancel_pending", "timed_out"]
+"""What is waited for, of an order that counts."""
 
 
 class Beginning(Struct, frozen=True, gc=False, array_like=True):
@@ -75,6 +77,12 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
     late: Decimal = ZERO
     """Filled since."""
     is_gone: bool = False
+    is_ending: bool = False
+    """Its end was asked for."""
+    silent: Key | None = None
+    """Where an answer was last missed."""
+    spoken: Key | None = None
+    """Where anything else was last told of it, or it was last filled."""
     closed: Decimal = ZERO
     """So much of what was filled before its fills were closed (`past`)."""
 
@@ -94,11 +102,23 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
     def is_overfilled(self) -> bool:
         return self.begun is not None and self.filled > self.qty
 
+    @property
+    def state(self) -> State:
+        """It counts all the same. A silence is over with whatever is told of the order later."""
+        if self.silent is not None and (self.spoken is None or self.spoken < self.silent):
+            return "timed_out"
+        if self.is_ending:
+            return "cancel_pending"
+        _, pending = _asked_for(self.begun, self.changes)
+        return "amend_pending" if pending else "open"
+
     def heard(self, key: Key, event: OrderEvent) -> "Working":
         """After what is told of it."""
         match event:
-            case CancelRequest() | Timeout():
-                return self  # it counts as before
+            case Timeout():
+                return replace(self, silent=_later(self.silent, key))
+            case CancelRequest():
+                return replace(self, is_ending=True, spoken=_later(self.spoken, key))
             case Cancel() | Reject() | Expire():
                 return replace(self, is_gone=True)
             case Order():
@@ -112,16 +132,18 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
 
     def _begun(self, key: Key, event: Order) -> "Working":
         """Told of twice, it began at the first place."""
+        spoken = _later(self.spoken, key)
         if self.begun is not None and self.begun.key < key:
-            return self
+            return replace(self, spoken=spoken)
         begun = Beginning(key, event.symbol, event.side, event.qty, event.reduce_only, event.filled)
-        return replace(self, begun=begun, qty=_most(begun, self.changes))
+        return replace(self, begun=begun, qty=_most(begun, self.changes), spoken=spoken)
 
     def _changed(self, change: Change) -> "Working":
         """It comes after the beginning, whatever the clocks say of it."""
         changes = list(self.changes)
         insort(changes, change, key=_place)
-        return replace(self, changes=tuple(changes), qty=_most(self.begun, changes))
+        qty, spoken = _most(self.begun, changes), _later(self.spoken, change.key)
+        return replace(self, changes=tuple(changes), qty=qty, spoken=spoken)
 
     def settled(self) -> "Working":
         """With fewer changes, once there are many: the older are as if told at once."""
@@ -135,7 +157,17 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
         is_late = self.begun is not None and key > self.begun.key
         early, late = (self.early, self.late + qty) if is_late else (self.early + qty, self.late)
         return Working(
-            self.id, self.begun, self.changes, self.qty, early, late, self.is_gone, self.closed
+            self.id,
+            self.begun,
+            self.changes,
+            self.qty,
+            early,
+            late,
+            self.is_gone,
+            self.is_ending,
+            self.silent,
+            _later(self.spoken, key) if qty > 0 else self.spoken,
+            self.closed,
         )
 
     def divided(self, fills: Iterable[tuple[Key, Decimal]]) -> "Working":
@@ -169,6 +201,12 @@ def _settled(changes: Sequence[Change]) -> tuple[Change, ...]:
 
 def _most(begun: Beginning | None, changes: Iterable[Change]) -> Decimal:
     """The largest quantity that it may have."""
+    total, pending = _asked_for(begun, changes)
+    return max([total, *pending])
+
+
+def _asked_for(begun: Beginning | None, changes: Iterable[Change]) -> tuple[Decimal, list[Decimal]]:
+    """Its quantity, and those that were asked for and not answered."""
     total, pending = ZERO if begun is None else begun.qty, list[Decimal]()
     for change in changes:
         match change:
@@ -180,11 +218,15 @@ def _most(begun: Beginning | None, changes: Iterable[Change]) -> Decimal:
             case Change(kind="confirmed", qty=Decimal() as qty):
                 total = qty
                 del pending[: _asked(pending, qty) + 1]
-    return max([total, *pending])
+    return total, pending
 
 
 def _place(change: Change) -> Key:
     return change.key
+
+
+def _later(one: Key | None, other: Key) -> Key:
+    return other if one is None else max(one, other)
 
 
 def _asked(pending: Sequence[Decimal | None], qty: Decimal | None) -> int:

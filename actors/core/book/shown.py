@@ -1,8 +1,9 @@
 """The book as a document: positions, the account, and what is odd. Its keys are a contract."""
 
 from .account import AccountBook
-from .numbers import HUNDRED, ZERO, exact, shown
+from .numbers import HUNDRED, exact, shown
 from .path import Path
+from .sums import part
 
 Document = dict[str, object]
 
@@ -20,25 +21,24 @@ def book(of: AccountBook) -> Document:
 def positions(of: AccountBook) -> Document:
     """Each instrument in which anything has happened."""
     with exact():
-        return {symbol: _position(of, of.worth.paths[symbol]) for symbol in sorted(of.worth.paths)}
+        return {symbol: position(of, of.worth.paths[symbol]) for symbol in sorted(of.worth.paths)}
 
 
-def _position(of: AccountBook, path: Path) -> Document:
+def position(of: AccountBook, path: Path) -> Document:
+    """One instrument. Called where numbers are exact."""
     contract, last = path.contract, path.last
     symbol = contract.symbol
-    realised = contract.multiplier * last.won
-    funding = of.funding.get(symbol, ZERO)
-    net = None if last.fee_gaps else realised - last.fees + funding
+    brought = part(of, path)
     remaining = of.exposures.remaining(symbol)
     long, short = remaining.worst(last.qty)
     return {
         "qty": shown(last.qty),
         "avg_price": shown(contract.average(last.qty, last.cost)),
-        "realized_pnl": shown(realised),
-        "fees": {ccy: shown(fee) for ccy, (fee, _) in sorted(of.fees.get(symbol, {}).items())},
-        "funding": shown(funding),
-        "net_realized_pnl": shown(net),
-        "unrealized_pnl": shown(path.unrealised(of.worth.mark_now(symbol))),
+        "realized_pnl": shown(brought.realised),
+        "fees": {ccy: shown(fee) for ccy, fee in brought.fees},
+        "funding": shown(brought.funding),
+        "net_realized_pnl": shown(brought.net),
+        "unrealized_pnl": shown(brought.unrealised),
         "open_buy_qty": shown(remaining.buys + remaining.reducing_buys),
         "open_sell_qty": shown(remaining.sells + remaining.reducing_sells),
         "worst_long": shown(long),

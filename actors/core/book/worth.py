@@ -64,6 +64,8 @@ class Worth:
         """The place of the account's beginning: no sample is older."""
         self.closed: Closed | None = None
         """What is left of the past that is closed (`past`)."""
+        self.changed: set[str] = set()
+        """Instruments of which something has changed since `sums` last looked."""
         self.needed: dict[str, Key] = {}
         """Currencies other than the reporting one, and from where on each is needed."""
 
@@ -166,6 +168,7 @@ class Worth:
     def fill(self, path: Path, fill: Execution, sign: int = 1) -> None:
         """A fill, or with sign -1 its end, as if it had never been."""
         key, symbol = fill.key, path.contract.symbol
+        self.changed.add(symbol)
         if sign > 0 and self._is_newest(key):
             self._append_fill(path, fill)
             return
@@ -198,6 +201,7 @@ class Worth:
             if self._is_past(self.marks.get(symbol), key, self.closed):
                 return
             key = self._opened(key)
+        self.changed.add(symbol)
         if symbol in self.paths and self._is_newest(key):
             self._append_mark(self.paths[symbol], key, price)
             return
@@ -237,6 +241,7 @@ class Worth:
         if self.reporting is None:
             for path in self.paths.values():
                 if path.keys and path.keys[-1] > key:
+                    self.changed.add(path.contract.symbol)
                     path.again()
         if self.reporting is None or ccy == self.reporting:
             return False
@@ -258,6 +263,7 @@ class Worth:
     def adopt(self, path: Path, key: Key, qty: Decimal, average: Decimal | None) -> list[Execution]:
         """A position that is held from here on, whatever was before it: the fills that are in
         it."""
+        self.changed.add(path.contract.symbol)
         inside = path.adopt(key, qty, average)
         if self.closed is not None:
             self.closed = self.closed.without(path.contract.symbol)
@@ -380,6 +386,7 @@ class Worth:
 
     def again(self) -> None:
         """Fold everything in canonical order, as if it had come so."""
+        self.changed.update(self.paths)
         for path in self.paths.values():
             path.again()
         fold = _Fold(self)

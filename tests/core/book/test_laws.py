@@ -8,7 +8,8 @@ from typing import Any
 
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from riskd.actors.core.book.numbers import exact
+from riskd.actors.core.book.numbers import ZERO, exact, shown
+from riskd.actors.core.book.sums import Sum, Sums, part
 
 Event = dict[str, Any]
 NewLog = Callable[..., Any]  # the class of this fixture lives in conftest.py
@@ -413,3 +414,66 @@ def test_closing_the_past_changes_nothing_as_long_as_nothing_older_comes(
             log.tell_all([event])
         assert comparable(few.document, lacks=lacks) == comparable(full.document, lacks=lacks)
         assert judged(few) == judged(full)
+
+
+# --- what is kept up beside the book
+
+
+def added_up(log: Any) -> dict[str, Sum]:
+    """By a look at every position."""
+    found: dict[str, Sum] = {}
+    with exact():
+        for path in log.book.worth.paths.values():
+            one = part(log.book, path)
+            found.setdefault(one.settle, Sum()).settle(one, 1)
+            for ccy, fee in one.fees:
+                found.setdefault(ccy, Sum()).charge(fee, 1)
+    return found
+
+
+def written(of: dict[str, Sum]) -> dict[str, tuple[str | None, ...]]:
+    """As it is shown: what is left of a division is in the fiftieth digit."""
+    return {
+        ccy: tuple(map(shown, (one.realised, one.funding, one.net, one.unrealised, one.fees)))
+        for ccy, one in of.items()
+    }
+
+
+@given(logs(distinct=False), st.data())
+def test_sums_are_what_positions_add_up_to_however_seldom_one_looks(
+    new_log: NewLog, events: list[Event], data: st.DataObject
+) -> None:
+    log = new_log(*INSTRUMENTS)
+    sums = Sums(log.book)
+    for event in events:
+        log.tell_all([event])
+        if data.draw(st.booleans()):
+            sums.catch_up(data.draw(st.integers(0, 3)))
+    while sums.behind:
+        sums.catch_up(1)
+    assert written(sums.by_currency()) == written(added_up(log))
+
+
+@given(logs(distinct=False))
+def test_the_working_orders_are_those_of_which_something_remains(
+    new_log: NewLog, events: list[Event]
+) -> None:
+    book = new_log(*INSTRUMENTS, *events).book
+    left = {order_id: order for order_id, order in book.orders.items() if order.remaining > ZERO}
+    assert book.exposures.working == left
+
+
+@given(logs(distinct=False))
+def test_a_book_that_was_put_away_has_the_same_orders_and_sums(
+    new_log: NewLog, events: list[Event]
+) -> None:
+    never, loaded = new_log(*INSTRUMENTS, *events), new_log()
+    loaded.book.load(state(never))
+    sums = Sums(loaded.book)
+    sums.catch_up(sums.behind)
+    assert written(sums.by_currency()) == written(added_up(never))
+    working, expected = loaded.book.exposures.working, never.book.exposures.working
+    assert working.keys() == expected.keys()
+    assert [working[each].state for each in expected] == [
+        order.state for order in expected.values()
+    ]

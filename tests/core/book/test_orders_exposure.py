@@ -313,3 +313,36 @@ def test_what_was_filled_before_an_order_began_is_found_again_when_it_begins(log
     log.buy("2", "5", "10", order="o", ts=BEGIN + 3).buy("3", "1", "10", order="o", ts=BEGIN + 4)
     log.tell("bust", id="3", symbol="L").order("o", "buy", "20", filled="6", ts=BEGIN + 2)
     assert log.position()["open_buy_qty"] == "9"
+
+
+# --- what is waited for
+
+
+def state(log: Any) -> str:
+    return str(log.book.orders["o"].state)
+
+
+def test_an_order_says_what_is_waited_for(log: Log) -> None:
+    log.linear().order("o", "buy", "10")
+    assert state(log) == "open"
+    log.tell("amend_request", id="o", qty="12")
+    assert state(log) == "amend_pending"
+    log.tell("timeout", id="o")
+    assert state(log) == "timed_out"
+    log.tell("amend", id="o", qty="12")
+    assert state(log) == "open"
+    log.tell("cancel_request", id="o")
+    assert state(log) == "cancel_pending"
+    log.tell("timeout", id="o")
+    assert state(log) == "timed_out"
+    log.buy("1", "2", "100", order="o")
+    assert state(log) == "cancel_pending"
+
+
+def test_a_silence_is_over_with_the_next_word_and_not_with_an_older_one(log: Log) -> None:
+    log.linear().order("o", "buy", "10", ts=1_700_000_000_000)
+    log.tell("timeout", id="o", ts=1_700_000_009_000)
+    log.buy("1", "2", "100", order="o", ts=1_700_000_008_000)
+    assert state(log) == "timed_out"
+    log.tell("cancel_request", id="o", ts=1_700_000_010_000)
+    assert state(log) == "cancel_pending"
