@@ -32,6 +32,7 @@ import trio
 
 from ..actors import heartbeat, service, settings
 from ..actors.actor import Quiet, as_child, serve
+from ..actors.book_views import BookViews
 from ..actors.control import CommandRefused, Control, unanswered
 from ..actors.core.access import Access, Caller, Tokens
 from ..actors.mailbox import ActorDied, AskTimeout, MailboxFull, Registry
@@ -110,6 +111,7 @@ class Riskd:
     chronicle: Chronicle = attrs.field(init=False)
     brakes: Brakes = attrs.field(init=False)
     books: Bookkeeping = attrs.field(init=False)
+    _views: BookViews = attrs.field(init=False)
     _control: Control = attrs.field(init=False)
     _started_at: str = attrs.field(init=False)
     _started_s: float = attrs.field(init=False)
@@ -138,6 +140,12 @@ class Riskd:
             configuration=self.configuration,
             clock=self.clock,
             registry=self._registry,
+        )
+        books = self.known.books
+        self._views = BookViews(
+            books=books,
+            lsn=lambda: self.ledger.lsn,
+            doubt=lambda: self.ledger.suspected.get(books.name),
         )
         self._control = Control(
             [self.endpoint.socket],
@@ -296,6 +304,7 @@ class Riskd:
             Reload: self._answer_reload,
             **self.brakes.handlers(),
             **self.books.handlers(),
+            **self._views.handlers(),
         }
 
     async def _answer_version(self, _caller: Caller, command: Command) -> Reply:

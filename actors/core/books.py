@@ -41,6 +41,8 @@ class Equity(msgspec.Struct, frozen=True, array_like=True):
     theirs: Decimal
     at: datetime
     monotonic_s: float
+    ours: Decimal | None = None
+    """What the book said then. None: it did not know."""
 
 
 class About(msgspec.Struct, array_like=True):
@@ -203,7 +205,7 @@ class Books:
 
     def _hear_equity(self, recorded: Recorded, fact: EquityReported) -> None:
         about = self.accounts[fact.account].about
-        about.equity = Equity(fact.theirs, recorded.at, recorded.monotonic_s)
+        about.equity = Equity(fact.theirs, recorded.at, recorded.monotonic_s, fact.ours)
 
     def _drift(self, _recorded: Recorded, fact: EquityDrifted) -> None:
         self.accounts[fact.account].about.is_drifting = True

@@ -17,8 +17,8 @@ from .metrics import ExactNumber
 
 EVENTS_MAX = 1_000
 """In one report: some milliseconds of work."""
-ROWS_MAX = 500
-"""In one reply: the next one goes on where it ends."""
+ROWS_MAX = 100
+"""In one reply: some milliseconds of work. The next one goes on where it ends."""
 
 Rows = list[dict[str, object]]
 Limit = Annotated[int, Meta(ge=1, le=ROWS_MAX)]
@@ -97,23 +97,26 @@ class Reported(Reply, frozen=True, kw_only=True, tag="reported"):
 
 
 class PositionsAre(Reply, frozen=True, kw_only=True, tag="positions"):
-    """Rows by account and symbol. `more`: ask again, behind the last of them."""
+    """Rows by account and symbol, of these accounts. `more`: ask again, behind the last of them."""
 
     lsn: int
+    accounts: list[str]
     positions: Rows
     more: bool
 
 
 class OrdersAre(Reply, frozen=True, kw_only=True, tag="orders"):
-    """Rows by account and id. `more`: ask again, behind the last of them."""
+    """Rows by account and id, of these accounts. `more`: ask again, behind the last of them."""
 
     lsn: int
+    accounts: list[str]
     orders: Rows
     more: bool
 
 
 class PnlIs(Reply, frozen=True, kw_only=True, tag="pnl"):
-    """By account, with what is odd in its book."""
+    """By account, with what is odd in its book. Each row has the lsn that it is of, for much may
+    happen while the sums of many are made; that of the reply is the last one's."""
 
     lsn: int
     accounts: Rows
