@@ -30,6 +30,7 @@ from ...actors.messages import (
     VersionIs,
 )
 from . import show, talk
+from .accounts import COMMANDS as ACCOUNTS
 from .audit import audit
 from .book import book
 from .halting import COMMANDS as HALTING
@@ -228,7 +229,7 @@ def reload() -> None:
     emit(document, show.reloaded(reply.source, reply.changed, reply.needs_restart))
 
 
-for _command in (*HALTING, audit, journal, book):
+for _command in (*HALTING, *ACCOUNTS, audit, journal, book):
     main.add_command(_command)
 
 

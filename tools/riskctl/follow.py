@@ -48,7 +48,7 @@ def facts(
 ) -> Iterator[Facts]:
     """Each fact from `begin` on, once; as far as `until`. `seen` is told how far it has come."""
     lsn = begin - 1
-    path, outage = socket_path(), _Outage()
+    path, outage = socket_path(), Outage()
     while until is None or lsn < until:
         try:
             with Client(path, timeout_s=settings().timeout) as client:
@@ -77,7 +77,7 @@ def facts(
 
 
 @attrs.define
-class _Outage:
+class Outage:
     """A time without riskd. It is one only when riskd has been there."""
 
     has_been_there: bool = False
@@ -86,13 +86,17 @@ class _Outage:
 
     def wait(self, failure: Failure) -> None:
         """Until the next attempt."""
+        self.tell(failure)
+        time.sleep(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, PAUSE_S_MAX)
+
+    def tell(self, failure: Failure) -> None:
+        """Once, whoever asks how often."""
         if not self.has_been_there:
             raise failure
         if not self._is_told:
             click.echo(f"riskctl: {clean(failure.message)}; waiting for it", err=True)
         self._is_told = True
-        time.sleep(self._pause_s)
-        self._pause_s = min(2 * self._pause_s, PAUSE_S_MAX)
 
     def over(self) -> None:
         if self._is_told:

@@ -26,9 +26,16 @@ class Table(NamedTuple):
     heads: tuple[str, ...]
     rows: Sequence[tuple[str, ...]]
     moods: Sequence[Mood] = ()
+    numbers: frozenset[str] = frozenset()
+    """Heads of columns that stand to the right."""
+    spare: tuple[str, ...] = ()
+    """Heads of columns that a narrow terminal leaves out, the first of them first."""
 
 
 Page = Sequence[Line | Table]
+
+GAP = 2
+"""Between columns."""
 
 
 def clean(text: str) -> str:
@@ -95,7 +102,12 @@ def write_page(page: Page) -> None:
         with _printing():
             write_rich(page)
     else:
-        write("\n".join(line for part in page for line in _plain(part)))
+        write(plain(page))
+
+
+def plain(page: Page) -> str:
+    """Without anything that a terminal would obey."""
+    return "\n".join(line for part in page for line in _plain(part))
 
 
 def _plain(part: Line | Table) -> list[str]:
@@ -103,7 +115,30 @@ def _plain(part: Line | Table) -> list[str]:
         return [clean(part.text)]
     lines = [part.heads, *(tuple(clean(cell) for cell in row) for row in part.rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(part.heads))]
+    places = [str.rjust if head in part.numbers else str.ljust for head in part.heads]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        (GAP * " ")
+        .join(place(cell, width) for place, cell, width in zip(places, line, widths, strict=True))
+        .rstrip()
         for line in lines
     ]
+
+
+def fitting(part: Table, width: int) -> tuple[Table, list[str]]:
+    """As many columns as there is room for, and which were left out."""
+    wide = dict.fromkeys(part.heads, 0)
+    for line in (part.heads, *part.rows):
+        for head, cell in zip(part.heads, line, strict=True):
+            wide[head] = max(wide[head], len(clean(cell)))
+    left_out = []
+    for head in part.spare:
+        if sum(wide.values()) + GAP * (len(wide) - 1) <= width:
+            break
+        if head in wide:
+            del wide[head]
+            left_out.append(head)
+    if not left_out:
+        return part, []
+    kept = [column for column, head in enumerate(part.heads) if head in wide]
+    rows = [tuple(row[column] for column in kept) for row in part.rows]
+    return part._replace(heads=tuple(part.heads[column] for column in kept), rows=rows), left_out
