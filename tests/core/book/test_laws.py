@@ -439,6 +439,7 @@ def written(of: dict[str, Sum]) -> dict[str, tuple[str | None, ...]]:
     }
 
 
+@settings(unhurried, max_examples=300)
 @given(logs(distinct=False), st.data())
 def test_sums_are_what_positions_add_up_to_however_seldom_one_looks(
     new_log: NewLog, events: list[Event], data: st.DataObject
@@ -454,7 +455,8 @@ def test_sums_are_what_positions_add_up_to_however_seldom_one_looks(
     assert written(sums.by_currency()) == written(added_up(log))
 
 
-@given(logs(distinct=False))
+@unhurried
+@given(st.lists(st.one_of(working, working, fills), min_size=10, max_size=40))
 def test_the_working_orders_are_those_of_which_something_remains(
     new_log: NewLog, events: list[Event]
 ) -> None:
@@ -463,6 +465,7 @@ def test_the_working_orders_are_those_of_which_something_remains(
     assert book.exposures.working == left
 
 
+@unhurried
 @given(logs(distinct=False))
 def test_a_book_that_was_put_away_has_the_same_orders_and_sums(
     new_log: NewLog, events: list[Event]
