@@ -69,6 +69,7 @@ class BookViews:
             lsn = self.lsn()
             row = books_shown.account(self.books.accounts[name], sums.by_currency())
             rows.append({**row, "lsn": lsn})
+            await trio.lowlevel.checkpoint()  # or many accounts would be one long step
         return PnlIs(lsn=lsn, accounts=rows)
 
     async def _caught_up(self, name: str) -> Sums:

@@ -147,6 +147,26 @@ async def test_many_instruments_make_no_long_step_and_an_answer_of_one_moment(
     assert row["lsn"] == replies[0].lsn
 
 
+async def test_between_two_accounts_others_have_their_turn(desk: Desk) -> None:
+    names = [f"a{number}" for number in range(8)]
+    desk.open(*names)
+    rows: list[dict[str, Any]] = []
+
+    async def ask() -> None:
+        rows.extend((await desk.ask(ShowPnl())).accounts)
+
+    async def go_on() -> None:
+        while not rows:
+            desk.lsn += 1
+            await trio.lowlevel.checkpoint()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(ask)
+        nursery.start_soon(go_on)
+    assert [row["account"] for row in rows] == names
+    assert len({row["lsn"] for row in rows}) >= len(names) // 2
+
+
 async def test_a_book_that_is_made_anew_meanwhile_is_looked_at_anew(desk: Desk) -> None:
     desk.open("main")
     desk.trade("main", "BTC")
