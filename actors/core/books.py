@@ -6,11 +6,9 @@ closed, and what is held of it is counted on.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import datetime, tzinfo
-from decimal import Decimal
+from datetime import tzinfo
 from typing import Any
 
-import attrs
 import msgspec
 
 from ..messages import (
@@ -31,40 +29,9 @@ from ..messages import (
 from ..messages.book import Account, Fx, Instrument, Session
 from .book.account import AccountBook
 from .book.past import FILLS_KEPT
+from .held import About, Equity, Held
 
 _encode = msgspec.json.Encoder().encode
-
-
-class Equity(msgspec.Struct, frozen=True, array_like=True):
-    """What a broker said of an account's worth."""
-
-    theirs: Decimal
-    at: datetime
-    monotonic_s: float
-    ours: Decimal | None = None
-    """What the book said then. None: it did not know."""
-
-
-class About(msgspec.Struct, array_like=True):
-    """What is known of an account beside its book."""
-
-    name: str
-    currency: str
-    balance: Decimal
-    since: datetime
-    """Resets of its session up to here are over, or came before it was opened."""
-    exchange: str | None = None
-    is_open: bool = True
-    equity: Equity | None = None
-    is_drifting: bool = False
-
-
-@attrs.define(eq=False)
-class Held:
-    """An account."""
-
-    about: About
-    book: AccountBook
 
 
 class _State(msgspec.Struct):

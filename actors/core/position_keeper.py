@@ -49,7 +49,8 @@ from ..messages.book import Account, AnyEvent, Fx, Instrument, Mark, Session, Ti
 from .book import door, reading, times
 from .book.numbers import HUNDRED, ZERO, exact, fault, shown
 from .book.sessions import WEEKDAYS
-from .books import Books, Held
+from .books import Books
+from .held import Held
 
 PROBLEMS_MAX = 100
 """Of one configuration. Whoever has so many has one, in every line of a generated file."""

@@ -1,5 +1,6 @@
 """`riskctl positions`, `orders` and `pnl` beside a control socket: documents, tables, a watch."""
 
+import contextlib
 import json
 import os
 import pty
@@ -47,6 +48,7 @@ from riskd.actors.messages.book import (
     Timeout,
 )
 from riskd.tools.riskctl import main
+from riskd.tools.riskctl.page import Table, fitting, plain
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 RISKCTL = (sys.executable, "-P", "-m", "riskd.tools.riskctl")
@@ -388,6 +390,50 @@ def test_names_of_accounts_are_completed_by_asking_riskd(desk: Riskd) -> None:
         }
         found = CliRunner().invoke(main, [], env=environment, prog_name="riskctl").stdout
         assert [each.partition(",")[2] for each in found.splitlines()] == names
+
+
+# --- a narrow window ------------------------------------------------------------------------------
+
+NARROW = Table(
+    ("name", "more", "most", "qty"),
+    [("a", "12345", "1234567890", "1"), ("b", "1", "1", "-22.5")],
+    numbers=frozenset({"more", "most", "qty"}),
+    spare=("most", "more"),
+)
+
+
+def test_columns_are_left_out_in_their_order_and_only_as_many_as_need_be() -> None:
+    assert fitting(NARROW, 30) == (NARROW, [])
+    less, left_out = fitting(NARROW, 29)
+    assert (less.heads, left_out) == (("name", "more", "qty"), ["most"])
+    assert less.rows == [("a", "12345", "1"), ("b", "1", "-22.5")]
+    least, left_out = fitting(NARROW, 5)
+    assert (least.heads, left_out) == (("name", "qty"), ["most", "more"])
+
+
+def test_numbers_stand_to_the_right() -> None:
+    assert plain([NARROW]).splitlines() == [
+        "name   more        most    qty",
+        "a     12345  1234567890      1",
+        "b         1           1  -22.5",
+    ]
+
+
+@pytest.mark.parametrize("columns", [200, 80, 60])
+def test_no_window_is_so_narrow_that_a_number_is_broken_in_two(desk: Riskd, columns: int) -> None:
+    desk.book("main", fill("7", "BTC", "buy", "1234567890.123456"))
+    controller, terminal = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
+    command = [*RISKCTL, "--socket", str(desk.place), "positions", "--symbol", "BTC"]
+    drawn = b""
+    with subprocess.Popen(command, stdout=terminal, env=environment):
+        os.close(terminal)
+        with contextlib.suppress(OSError):  # which is how the other end says that it has ended
+            while more := os.read(controller, 65_536):
+                drawn += more
+    os.close(controller)
+    assert b"1234567893.123456" in drawn
+    assert (b"no room here for" in drawn) == (columns < 200)
 
 
 # --- again and again ------------------------------------------------------------------------------

@@ -169,7 +169,8 @@ class Oracle:
         self.clock = ([None, *self.all("session")])[-1]
         self.sorted = sorted(self.log, key=lambda each: each[0])
         self.adopted: dict[str, tuple[Key, Said]] = {}
-        for key, event in self.log:
+        # Of several of one moment that counts which was told last, in canonical order.
+        for key, event in self.sorted:
             if event["type"] == "snapshot":
                 old = self.adopted.get(event["symbol"])
                 if old is None or event["as_of"] >= old[0][0]:
