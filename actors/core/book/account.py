@@ -370,17 +370,10 @@ class AccountBook:
         keys = [cash.key for cash in worth.cash]
         if self.fills >= 2 * kept:
             keys = [fill.key for path in worth.paths.values() for fill in path.told()]
-        gone = past.close(worth, self.sessions.begins, sorted(keys)[-kept - 1])
-        self.fills -= len(gone)
-        for fill in gone:
-            if not worth.paths[fill.symbol].all_of(fill.id):
-                self.told.pop((fill.symbol, fill.id), None)
-            if fill.order is not None and not fill.is_busted:
-                order = self.orders[fill.order]
-                order = replace(order, closed=order.closed + abs(fill.signed))
-                self.orders[fill.order] = order
-                if order.id in self.exposures.working:
-                    self.exposures.working[order.id] = order
+        self.fills -= past.close(worth, self.sessions.begins, sorted(keys)[-kept - 1])
+        for symbol, name in self.told.keys() - self.odd.waiting.keys():
+            if not worth.paths[symbol].all_of(name):
+                del self.told[symbol, name]
 
     def _snapshot(self, key: Key, event: Snapshot) -> None:
         """The venue's position. What filled up to then is in it; what it won before is not."""

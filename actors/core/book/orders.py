@@ -83,8 +83,6 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
     """Where an answer was last missed."""
     spoken: Key | None = None
     """Where anything else was last told of it, or it was last filled."""
-    closed: Decimal = ZERO
-    """So much of what was filled before its fills were closed (`past`)."""
 
     @property
     def filled(self) -> Decimal:
@@ -167,19 +165,14 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
             self.is_ending,
             self.silent,
             _later(self.spoken, key) if qty > 0 else self.spoken,
-            self.closed,
         )
 
     def divided(self, fills: Iterable[tuple[Key, Decimal]]) -> "Working":
-        """What was filled, divided by where it begins now. These are all of its fills; those that
-        are closed came before it."""
-        begun, early, late = self.begun, self.closed, ZERO
-        for key, qty in fills:
-            if begun is not None and key > begun.key:
-                late += qty
-            else:
-                early += qty
-        return replace(self, early=early, late=late)
+        """What was filled, divided by where it begins now. These are all of its fills but those
+        that are closed (`past`), which came before it."""
+        assert self.begun is not None, "it begins"
+        late = sum((qty for key, qty in fills if key > self.begun.key), ZERO)
+        return replace(self, early=self.early + self.late - late, late=late)
 
 
 def _settled(changes: Sequence[Change]) -> tuple[Change, ...]:

@@ -39,7 +39,7 @@ from itertools import chain
 
 from .closed import Closed, Opening, Part, Sample
 from .numbers import ZERO
-from .path import Execution, Key, Path
+from .path import Key, Path
 from .worth import Cash, Worth, worth_of
 
 PRICES_KEPT = 32_768
@@ -78,8 +78,8 @@ def _events(worth: Worth) -> set[Key]:
 # --- closing --------------------------------------------------------------------------------------
 
 
-def close(worth: Worth, begins: Sequence[Key], place: Key) -> list[Execution]:
-    """Close everything up to this place: the fills that nobody knows any more. `begins`: where the
+def close(worth: Worth, begins: Sequence[Key], place: Key) -> int:
+    """Close everything up to this place: so many fills are not known any more. `begins`: where the
     periods under way began."""
     old, opened = worth.closed, [begin for begin in begins if begin <= place]
     samples = _samples(worth, opened, place)
@@ -91,7 +91,7 @@ def close(worth: Worth, begins: Sequence[Key], place: Key) -> list[Execution]:
         if each.is_transfer:
             moved += each.amount * (worth.rate(each.ccy, each.key) or ZERO)
     openings = [_opening(worth, begin, worth.cash[:end]) for begin in opened]
-    gone = [fill for path in worth.paths.values() for fill in path.close(place, opened)]
+    gone = sum(path.close(place, opened) for path in worth.paths.values())
     worth.closed = Closed(
         place,
         cash,

@@ -204,8 +204,8 @@ class Path:
                 steps.append(step)
         self.last = step
 
-    def close(self, place: Key, begins: Iterable[Key]) -> list[Execution]:
-        """Fold all fills up to a place into the base, and know them no more: these are they.
+    def close(self, place: Key, begins: Iterable[Key]) -> int:
+        """Fold all fills up to a place into the base, and know them no more: so many are gone.
         `begins`: where the periods under way began."""
         at = bisect_right(self.keys, place)
         end = self.keys[at - 1] if at else self.base_key
@@ -217,10 +217,7 @@ class Path:
             del self.steps[: (at + self.offset) // STRIDE]
             del self.keys[:at], self.fills[:at]
             self.offset = (at + self.offset) % STRIDE
-        gone = [fill for fill in self.told() if fill.key <= place]
-        for fill in gone:
-            self._unknow(fill)
-        return gone
+        return self._forget(place)
 
     def _step(self, before: Step, fill: Execution) -> Step:
         contract, fee = self.contract, fill.fee
@@ -280,12 +277,16 @@ class Path:
             else:
                 yield known
 
-    def _unknow(self, fill: Execution) -> None:
-        others = tuple(each for each in self.all_of(fill.id) if each is not fill)
-        if others:
-            self.known[fill.id] = others if len(others) > 1 else others[0]
-        else:
-            del self.known[fill.id]
+    def _forget(self, place: Key) -> int:
+        """All fills up to a place: so many."""
+        gone = [fill for fill in self.told() if fill.key <= place]
+        known = self.known
+        for fill in gone:
+            same = known.pop(fill.id)
+            if isinstance(same, tuple):
+                others = tuple(each for each in same if each is not fill)
+                known[fill.id] = others if len(others) > 1 else others[0]
+        return len(gone)
 
     def renew(self, old: Execution, new: Execution) -> None:
         """The same fill, changed."""

@@ -148,12 +148,16 @@ class Series:
         self._rate_all()
 
     def close(self, place: Key, samples: Iterable[tuple[Key, Decimal, int]]) -> None:
-        """Up to this place there are these alone."""
+        """Up to this place there are these alone, and they make the peak and the deepest fall that
+        there were."""
         at = bisect_left(self.keys, (place[0], place[1] + 1))
-        later = list(
-            zip(self.keys[at:], self.worth[at:], self.unknown[at:], strict=True),
-        )
-        self.restore([*samples, *later])
+        before = Series()
+        before.restore(samples)
+        self.keys[:at] = before.keys
+        self.worth[:at] = before.worth
+        self.unknown[:at] = before.unknown
+        self._peaks[:at] = before._peaks
+        self._falls[:at] = before._falls
 
     def _rate_all(self) -> None:
         count = len(self.keys)
