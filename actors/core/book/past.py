@@ -47,7 +47,7 @@ PRICES_KEPT = 32_768
 megabytes."""
 FILLS_KEPT = 100_000
 """Of a daemon's book: a fill in each second of a day. What a venue takes back or tells again is of
-hours ago, not of weeks. Twice as many are some two hundred megabytes."""
+hours ago, not of weeks. Twice as many, each of an order of its own, are some 300 MB."""
 
 
 def thin(worth: Worth, opened: Iterable[Key], kept: int = PRICES_KEPT) -> None:
@@ -59,8 +59,6 @@ def thin(worth: Worth, opened: Iterable[Key], kept: int = PRICES_KEPT) -> None:
     horizon = prices[-kept]
     series = worth.series
     stay = series.records(horizon) | {series.last_before(key) for key in opened}
-    if worth.closed is not None:
-        stay |= {sample.key for sample in worth.closed.samples}
     series.drop(set(prices[:-kept]) - stay)
     places = sorted({*series.keys[: bisect_left(series.keys, horizon)], *_events(worth)})
     for line in lines:

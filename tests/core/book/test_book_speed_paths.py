@@ -102,8 +102,10 @@ HELD = (
 """A position in each, and nothing unknown: every sample may make a peak or a fall."""
 
 
-def book(*events: AnyEvent, prices_kept: int = 10_000) -> AccountBook:
-    found = AccountBook(ZoneInfo, prices_kept=prices_kept)
+def book(
+    *events: AnyEvent, prices_kept: int = 10_000, fills_kept: int | None = None
+) -> AccountBook:
+    found = AccountBook(ZoneInfo, prices_kept=prices_kept, fills_kept=fills_kept)
     for event in (*INSTRUMENTS, *events):
         found.apply(event)
     return found
@@ -352,6 +354,92 @@ def test_prices_without_end_need_no_more_room() -> None:
         assert total.prices == sum(len(line.keys) for line in lines)
         most = max(most, total.prices, len(total.series.keys))
     assert most < 2 * kept + 50
+
+
+# --- a closed past --------------------------------------------------------------------------------
+
+
+@given(
+    events=st.lists(fresh, min_size=10, max_size=80),
+    late=st.lists(fresh, max_size=10),
+    kept=st.integers(1, 6),
+    prices_kept=st.sampled_from([3, 10_000]),
+)
+@settings(max_examples=100)
+def test_the_past_is_closed_and_nothing_changes(
+    events: list[AnyEvent], late: list[AnyEvent], kept: int, prices_kept: int
+) -> None:
+    """Neither by what goes on, nor by what comes late but is no older, nor by folding it again.
+    The book has every rate and mark from the beginning, so that a peak and a fall is always known.
+    An order that is forgotten is told of no more."""
+    begun = (ACCOUNT, SESSION, *HELD)
+    few = book(*begun, fills_kept=kept, prices_kept=prices_kept)
+    full = book(*begun, prices_kept=prices_kept)
+    for event in (*in_order(events), *late):
+        closed = few.worth.closed
+        horizons = [each for each in (full.worth.horizon, few.worth.horizon) if each is not None]
+        oldest = max([place for place in horizons if event in late], default=(0, 0))
+        if closed is not None and event.ts * 10**9 <= max(closed.place, oldest)[0]:  # type: ignore[operator]  # seconds
+            continue
+        whose = getattr(event, "order", event.id if isinstance(event, Order | Cancel) else None)
+        if whose in full.orders and whose not in few.orders:
+            continue
+        full.apply(event)
+        few.apply(event)
+        assert shown.book(few) == shown.book(full)
+        assert worth(few) == again(few)
+        assert shown.book(few) == shown.book(full)
+
+
+@given(events=st.lists(fresh, min_size=10, max_size=60), symbol=symbols, price=prices)
+@settings(max_examples=100)
+def test_a_snapshot_takes_over_what_is_closed(
+    events: list[AnyEvent], symbol: str, price: Decimal
+) -> None:
+    """Peaks and falls are those of the samples that are left."""
+    full, few = book(ACCOUNT, SESSION, *HELD), book(ACCOUNT, SESSION, *HELD, fills_kept=2)
+    end = BEGIN_S + 61 * HOUR_S
+    taken = Snapshot(symbol=symbol, qty=Decimal(3), avg_price=price, as_of=end, ts=end)
+    for event in (*in_order(events), taken, Fx(ccy="EUR", rate=Decimal(3), ts=end - 1)):
+        if not isinstance(event, Order | Cancel):
+            full.apply(event)
+            few.apply(event)
+    seen, expected = shown.book(few), shown.book(full)
+    for document in (seen, expected):
+        for peak in ("peak_equity", "drawdown", "drawdown_pct", "max_drawdown"):
+            del document["account"][peak]  # type: ignore[attr-defined]  # it is a document
+    assert seen == expected
+    assert worth(few) == again(few)
+
+
+def test_a_walk_goes_on_from_wherever_it_was_closed() -> None:
+    kept = STRIDE + 7
+    few, full = book(ACCOUNT, SESSION, fills_kept=kept), book(ACCOUNT, SESSION)
+    for number in range(9 * STRIDE):
+        event = Fill(
+            ts=BEGIN_S + 2 * number,
+            id=str(number),
+            symbol="I",
+            side="sell" if number % 3 else "buy",
+            qty=Decimal(1 + number % 4),
+            price=Decimal(90 + number % 7),
+        )
+        few.apply(event)
+        full.apply(event)
+        mine, whole = few.worth.paths["I"], full.worth.paths["I"]
+        assert mine.last == whole.last
+        assert len(mine.steps) == (mine.offset + len(mine.fills)) // STRIDE
+    late = Fill(
+        ts=BEGIN_S + 2 * number - 39, id="late", symbol="I", side="buy", qty=Decimal(5),
+        price=Decimal(80),
+    )  # fmt: skip
+    for of in (few, full):
+        of.apply(late)
+    with exact():
+        assert [mine.before(key) for key in mine.keys[1:]] == [
+            whole.before(key) for key in mine.keys[1:]
+        ]
+    assert shown.book(few) == shown.book(full)
 
 
 # --- orders ---------------------------------------------------------------------------------------

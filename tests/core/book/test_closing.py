@@ -96,6 +96,44 @@ def test_many_changes_of_an_order_come_to_the_same_as_the_last_of_them(
     assert len(log.book.orders["o"].changes) < 2 * CHANGES_KEPT < len(full.book.orders["o"].changes)
 
 
+def test_what_the_first_day_opened_with_outlives_a_peak_and_a_fall(
+    log: Log, new_log: NewLog
+) -> None:
+    full = new_log().account(ts=BEGIN - 1).linear()
+    for each in (log, full):
+        each.tell("session").buy("f", "1", "10", ts=BEGIN)
+        for at, price in enumerate(("30", "20", "25")):
+            each.mark(price, ts=BEGIN + at)
+        for at in range(2 * KEPT):
+            each.buy(f"g{at}", "1", "25", ts=BEGIN + 10 + at)
+    assert log.book.worth.closed is not None
+    assert log.worth == full.worth
+    assert (log.worth["session_pnl"], log.worth["max_drawdown"]) == ("15", "10")
+
+
+def test_what_a_later_day_opened_with_outlives_its_prices(log: Log, new_log: NewLog) -> None:
+    """Midnight is at BEGIN + 6,400."""
+    full = new_log().account(ts=BEGIN - 1).linear()
+    for each in (log, full):
+        each.tell("session").buy("f", "1", "10", ts=BEGIN)
+        for at, price in ((0, "30"), (1, "20"), (2, "25"), (7_000, "27")):
+            each.mark(price, ts=BEGIN + at)
+        for at in range(2 * KEPT):
+            each.buy(f"g{at}", "1", "27", ts=BEGIN + 8_000 + at)
+    assert log.book.worth.closed.place[0] > (BEGIN + 8_000) * 10**9
+    assert log.worth == full.worth
+    assert log.worth["session_pnl"] == "2"
+
+
+def test_what_could_not_be_counted_in_a_day_stays_unknown(log: Log) -> None:
+    log.tell("session").tell("instrument", symbol="E", quote="EUR", settle="EUR")
+    log.tell("funding", symbol="E", amount="1", ts=BEGIN).tell("fx", ccy="EUR", rate="2")
+    fill(log, 3 * KEPT)
+    assert log.book.worth.closed is not None
+    log.tell("session")
+    assert log.worth["session_realized"] is None
+
+
 # --- what comes from the closed past --------------------------------------------------------------
 
 

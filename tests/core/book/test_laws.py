@@ -178,9 +178,11 @@ def test_after_each_event_the_book_is_what_the_log_gives(
 
 
 @unhurried
-@given(logs(distinct=False))
-def test_folding_all_of_it_again_changes_nothing(new_log: NewLog, events: list[Event]) -> None:
-    log = new_log(*events)
+@given(logs(distinct=False), st.sampled_from([None, 1, 3]))
+def test_folding_all_of_it_again_changes_nothing(
+    new_log: NewLog, events: list[Event], fills_kept: int | None
+) -> None:
+    log = new_log(*events, fills_kept=fills_kept)
     document = log.document
     if log.book.worth.reporting is not None:
         with exact():
