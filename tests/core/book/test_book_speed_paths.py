@@ -132,6 +132,7 @@ def worth(of: AccountBook) -> object:
 def again(of: AccountBook) -> object:
     with exact():
         of.worth.again()
+        of.sessions.again()
     return worth(of)
 
 
