@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from riskd.actors.core.book.numbers import exact
 from riskd.actors.core.book.odd import FLAGS_KEPT
 from riskd.actors.core.book.orders import CHANGES_KEPT
 
@@ -134,6 +135,50 @@ def test_what_could_not_be_counted_in_a_day_stays_unknown(log: Log) -> None:
     assert log.worth["session_realized"] is None
 
 
+def test_what_was_won_and_moved_in_a_day_that_is_partly_closed_is_found_again(
+    log: Log, new_log: NewLog
+) -> None:
+    """The clock is told again, and a rate comes late: both add everything up anew."""
+    full = new_log().account(ts=BEGIN - 1).linear()
+    for each in (log, full):
+        each.tell("session").tell("fx", ccy="EUR", rate="2", ts=BEGIN)
+        each.tell("transfer", ccy="EUR", amount="50", ts=BEGIN)
+        each.tell("funding", symbol="L", amount="3", ts=BEGIN)
+        each.buy("f", "1", "10", ts=BEGIN).sell("g", "1", "17", ts=BEGIN + 1).mark("10")
+        fill(each, 3 * KEPT).tell("tick", ts=BEGIN + 60).tell("session")
+        each.tell("fx", ccy="EUR", rate="3", ts=BEGIN + 58)
+        each.tell("fx", ccy="EUR", rate="2", ts=BEGIN + 57)
+    assert log.book.worth.closed is not None
+    assert log.worth == full.worth
+    assert log.worth["session_realized"] == "10"
+    assert log.worth["peak_equity"] == "1160"
+
+
+@pytest.mark.parametrize("symbol", ["L", "E"])
+def test_what_is_unknown_of_the_closed_past_is_so_however_it_is_found(
+    log: Log, symbol: str
+) -> None:
+    """L lacks a mark, and E a rate."""
+    log.tell("instrument", symbol="E", quote="EUR", settle="EUR").mark("10", "E", ts=BEGIN)
+    fill(log, 3 * KEPT, symbol=symbol)
+    assert log.book.worth.closed is not None
+    with exact():
+        log.book.worth.again()
+    assert log.worth["equity"] is None
+
+
+def test_of_three_fills_with_one_id_those_that_are_not_closed_are_known(log: Log) -> None:
+    log.buy("same", "1", "10", order="a", ts=BEGIN)
+    fill(log, 2 * KEPT - 3)
+    for order in ("b", "c", "b", "c"):
+        log.buy("same", "1", "10", order=order, ts=BEGIN + 50)
+    log.buy("last", "1", "10", ts=BEGIN + 51)
+    for order in ("b", "c"):
+        log.buy("same", "1", "10", order=order, ts=BEGIN + 50)
+    assert log.book.worth.closed is not None
+    assert log.position()["qty"] == str(2 * KEPT + 1)
+
+
 # --- what comes from the closed past --------------------------------------------------------------
 
 
@@ -200,6 +245,14 @@ def test_a_snapshot_takes_over_what_is_closed_as_well(log: Log, new_log: NewLog)
     assert log.book.worth.closed is not None
     assert log.document == full.document
     assert (log.worth["equity"], log.worth["drawdown"], log.odd) == ("1000", "0", [])
+
+
+def test_a_rate_that_only_a_closed_fee_needed_is_needed_no_more_after_a_snapshot(log: Log) -> None:
+    log.mark("10", ts=BEGIN)
+    fill(log, 2 * KEPT, fee="1", fee_ccy="BNB")
+    assert log.worth["equity"] is None
+    log.tell("snapshot", symbol="L", qty="4", avg_price="10", as_of=BEGIN + 51)
+    assert log.worth["equity"] == "1000"
 
 
 def test_a_snapshot_from_the_closed_past_is_not_taken_over_and_flagged(log: Log) -> None:

@@ -103,9 +103,15 @@ clocks = record(
 )
 
 
+CHANGES = {"amend_request", "amend", "amend_reject"}
+
+
 def happens_again(event: Event) -> bool:
-    """A payment without an id: told twice, it happened twice."""
-    return event["type"] in {"funding", "transfer"} and "id" not in event
+    """Told twice, it happened twice: a payment without an id, and a change of an order. Of a change
+    that may be no repetition the larger quantity counts, whatever was answered to the other."""
+    return event["type"] in CHANGES or (
+        event["type"] in {"funding", "transfer"} and "id" not in event
+    )
 
 
 @st.composite
