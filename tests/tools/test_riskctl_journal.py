@@ -350,7 +350,7 @@ def test_facts_that_are_no_longer_kept_are_refused_with_the_oldest(state: Path) 
     ("options", "said"),
     [
         (["--fact", "child_faild"], "did you mean 'child_failed'?"),
-        (["--fact", "xyzzy"], "there are: actor_kill_asked, actor_silent, "),
+        (["--fact", "xyzzy"], "there are: account_closed, account_opened, "),
         (["--since", "yesterday"], "15m, 2h, 3d"),
         (["--since", "999999999w"], "15m, 2h, 3d"),
         (["--from", "0"], "--from"),

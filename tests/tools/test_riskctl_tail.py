@@ -128,7 +128,10 @@ def test_without_following_it_ends_at_the_newest(riskd: Riskd) -> None:
     some = riskd.ctl("journal", "tail", "--no-follow", "--from", 1, "--fact", "child_failed")
     chosen = [fact for fact in newest if fact["fact"]["type"] == "child_failed"]
     assert [json.loads(line) for line in some.stdout.splitlines()] == chosen
-    none = riskd.ctl("journal", "tail", "--no-follow", "--from", 1, "--account", "main")
+    of_main = riskd.ctl("journal", "tail", "--no-follow", "--from", 1, "--account", "main")
+    chosen = [fact for fact in newest if fact["fact"].get("account") == "main"]
+    assert [json.loads(line) for line in of_main.stdout.splitlines()] == chosen
+    none = riskd.ctl("journal", "tail", "--no-follow", "--from", 1, "--account", "nobody")
     assert (none.exit_code, none.stdout) == (0, "")
 
 
