@@ -5,8 +5,8 @@ Prices
 Marks and rates come without end. The newest `PRICES_KEPT` of them stay, with what the account was
 worth at each; the older are thinned. Of these stay
 
-- the samples that made the peak and the deepest fall so far, and those at which a day or a week
-  opened;
+- the samples that made the peak and the deepest fall so far, those at which a day or a week opened,
+  and the last one, at which the next may open;
 - every price that was in force at a sample, a fill or a payment that stays, and the first of each.
 
 So nothing changes by it, and `Worth.again` still finds the same. Whatever comes late, but not later
@@ -59,6 +59,7 @@ def thin(worth: Worth, opened: Iterable[Key], kept: int = PRICES_KEPT) -> None:
     horizon = prices[-kept]
     series = worth.series
     stay = series.records(horizon) | {series.last_before(key) for key in opened}
+    stay |= set(series.keys[-1:])  # at which the next period may open
     series.drop(set(prices[:-kept]) - stay)
     places = sorted({*series.keys[: bisect_left(series.keys, horizon)], *_events(worth)})
     for line in lines:

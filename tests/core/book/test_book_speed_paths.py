@@ -278,6 +278,23 @@ def test_old_prices_are_let_go_and_nothing_changes(events: list[AnyEvent], kept:
     assert worth(thin) == again(thin)
 
 
+def test_a_day_opens_at_the_last_sample_though_its_price_was_let_go() -> None:
+    """Rates of the reporting currency itself count as prices that are kept, and sample nothing."""
+    thin = book(ACCOUNT, SESSION, *HELD, prices_kept=1)
+    thick = book(ACCOUNT, SESSION, *HELD)
+    reset = 1_700_085_600  # 17:00 in New York
+    news: list[AnyEvent] = [
+        Mark(symbol="L", price=Decimal(price), ts=reset - 20 + at)
+        for at, price in enumerate((99, 90, 95))  # the last is neither the peak nor a new low
+    ]
+    news += [Fx(ccy="USDT", rate=Decimal(1), ts=reset - 7 + more) for more in range(4)]
+    news += [Mark(symbol="L", price=Decimal(99), ts=reset + 1)]
+    for event in news:
+        thin.apply(event)
+        thick.apply(event)
+    assert shown.account(thin) == shown.account(thick)
+
+
 @given(
     events=st.lists(quick, min_size=10, max_size=60),
     late=st.lists(fills | marks | rates, max_size=5),
