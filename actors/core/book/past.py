@@ -60,6 +60,8 @@ def thin(worth: Worth, opened: Iterable[Key], kept: int = PRICES_KEPT) -> None:
     series = worth.series
     stay = series.records(horizon) | {series.last_before(key) for key in opened}
     stay |= set(series.keys[-1:])  # at which the next period may open
+    if worth.closed is not None:
+        stay |= {sample.key for sample in worth.closed.samples}
     series.drop(set(prices[:-kept]) - stay)
     places = sorted({*series.keys[: bisect_left(series.keys, horizon)], *_events(worth)})
     for line in lines:

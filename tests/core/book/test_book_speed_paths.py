@@ -7,7 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from riskd.actors.core.book import shown
 from riskd.actors.core.book.account import AccountBook
@@ -33,6 +33,8 @@ from riskd.actors.messages.book import (
 )
 
 BEGIN_S = 1_700_000_000
+RESET_S = 1_700_085_600
+"""The first time that it is 17:00 in New York."""
 HOUR_S = 3_600
 INSTRUMENTS = (
     Instrument(symbol="L", multiplier=Decimal("0.1"), quote="USDT", settle="USDT"),
@@ -377,6 +379,22 @@ def test_prices_without_end_need_no_more_room() -> None:
 # --- a closed past --------------------------------------------------------------------------------
 
 
+@example(
+    # A day opened with the worth at a rate, the past was closed then, and the next day has begun.
+    events=[
+        *(Mark(ts=BEGIN_S, symbol="L", price=Decimal(90)) for _ in range(3)),
+        Cancel(ts=BEGIN_S, id="0"),
+        Fx(ts=RESET_S - 1, ccy="ETH", rate=Decimal(1)),
+        *(Funding(ts=RESET_S, symbol="L", amount=Decimal(0)) for _ in range(2)),
+        *(
+            Mark(ts=RESET_S + after, symbol="L", price=Decimal(90))
+            for after in (1, 23 * HOUR_S, 25 * HOUR_S)
+        ),
+    ],
+    late=[],
+    kept=1,
+    prices_kept=3,
+)
 @given(
     events=st.lists(fresh, min_size=10, max_size=80),
     late=st.lists(fresh, max_size=10),
