@@ -319,10 +319,12 @@ class AccountBook:
         self._thin()
 
     def _fx(self, key: Key, event: Fx) -> None:
-        was_late = self.worth.fx(event.ccy, key, event.rate)
-        if was_late:
-            self.sessions.again()
-        self.exposures.reprice_all(event.ccy)
+        before = self.worth.rate_now(event.ccy)
+        late = self.worth.fx(event.ccy, key, event.rate)
+        if late is not None:
+            self.sessions.rated(late)
+        if self.worth.rate_now(event.ccy) != before:
+            self.exposures.reprice_all(event.ccy)
         self._thin()
 
     def _thin(self) -> None:

@@ -187,9 +187,9 @@ class Path:
         self._walk(0)
         return inside
 
-    def again(self) -> None:
-        """The walk with the rates as they are known now."""
-        self._walk(0)
+    def again(self, since: Key | None = None) -> None:
+        """The walk with the rates as they are known now, from this place on."""
+        self._walk(0 if since is None else bisect_left(self.keys, since))
 
     def _walk(self, begin: int) -> None:
         """From this fill on, or a few before it."""

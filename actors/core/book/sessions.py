@@ -12,6 +12,7 @@ from decimal import Decimal
 import attrs
 
 from ...messages.book import Session
+from .late import Late
 from .numbers import ZERO
 from .path import Execution, Key, Path, Step
 from .times import last_reset, next_reset, text
@@ -83,17 +84,28 @@ class Sessions:
 
     def booked(self, path: Path, fill: Execution, before: Step) -> None:
         """A fill came or went; `before` was the path's last step until then."""
-        day, week, last = self.day, self.week, path.last
-        if day is None or week is None:
+        if self.day is None:
             return
-        if fill.key < day.begin:
+        if fill.key < self.day.begin:
             self.again()
             return
-        net, gaps = last.net - before.net, last.net_gaps - before.net_gaps
-        day.net += net
-        week.net += net
-        day.gaps += gaps
-        week.gaps += gaps
+        self._restate(path, before)
+
+    def _restate(self, path: Path, before: Step) -> None:
+        """What was realised since both began is another sum than it was."""
+        net, gaps = path.last.net - before.net, path.last.net_gaps - before.net_gaps
+        for period in (self.day, self.week):
+            if period is not None:
+                period.net += net
+                period.gaps += gaps
+
+    def rated(self, late: Late) -> None:
+        """A rate came late."""
+        if late.is_all or (self.day is not None and late.key < self.day.begin):
+            self.again()
+        else:
+            for path, before in late.walked:
+                self._restate(path, before)
 
     def paid(self, cash: Cash) -> None:
         for period in (self.day, self.week):

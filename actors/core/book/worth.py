@@ -10,7 +10,8 @@ Everything that happens is one or more stretches (`series`): from some place on,
 event at the end is one stretch that begins there. One that comes late is cut where a mark or a rate
 changed behind it, for in each piece it is worth something else. `again` folds everything anew in
 canonical order and knows nothing of stretches; it serves where what is late changes all that came
-after it (a rate, the account's own beginning), and the two must always agree.
+after it (the account's own beginning, a position that is taken over), and the two must always
+agree. A rate that is late has a way of its own (`late`).
 """
 
 import heapq
@@ -19,8 +20,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from . import late
 from .closed import Closed
 from .instruments import Contract
+from .late import Late
 from .line import Line
 from .numbers import ONE, ZERO
 from .path import Execution, Key, Path, Step
@@ -229,14 +232,14 @@ class Worth:
                 news.append(Stretch(begin, until, ZERO, -1))
         self._take(key, news)
 
-    def fx(self, ccy: str, key: Key, rate: Decimal) -> bool:
-        """A rate, in force until the next one. True: it came late, and everything was made anew."""
+    def fx(self, ccy: str, key: Key, rate: Decimal) -> Late | None:
+        """A rate, in force until the next one. None: of what was realised nothing has changed."""
         if self.closed is not None:
             if self._is_past(self.rates.get(ccy), key, self.closed):
-                return False
+                return None
             key = self._opened(key)
         line = self._line(self.rates, ccy)
-        old = line.now
+        old = line.at(key)
         follower = line.put(key, rate)
         if self.reporting is None:
             for path in self.paths.values():
@@ -244,14 +247,27 @@ class Worth:
                     self.changed.add(path.contract.symbol)
                     path.again()
         if self.reporting is None or ccy == self.reporting:
-            return False
+            return None
         if follower is not None or (self.series.keys and key < self.series.keys[-1]):
-            self.again()
-            return True
+            return self._fx_late(late.Rate(ccy, key, follower, old, rate))
         more = self.held.get(ccy, ZERO) * (rate - (old or ZERO))
         known = 1 if old is None and ccy in self.needed else 0
         self._take(key, [Stretch(key, None, more, -known)])
-        return False
+        return None
+
+    def _fx_late(self, rate: late.Rate) -> Late:
+        if self.horizon is not None and rate.key < self.horizon:
+            self.again()  # which knows whether so old a price has a sample
+            return Late(rate.key, [], is_all=True)
+        news, cash = list(late.stretches(self, rate)), list(late.paid(self, rate))
+        for each in cash:
+            if each.is_transfer:
+                more = each.amount * rate.more
+                self.moved += more
+                news.append(Stretch(each.key, None, -more))
+        walked = late.walk(self, rate)
+        self._take(rate.key, news)
+        return Late(rate.key, walked, is_all=not all(each.is_transfer for each in cash))
 
     def begin(self, key: Key, ccy: str, balance: Decimal) -> None:
         """The account has so much from here on, and is reckoned in this currency."""

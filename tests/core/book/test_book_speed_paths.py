@@ -14,6 +14,7 @@ from riskd.actors.core.book.account import AccountBook
 from riskd.actors.core.book.exposure import Exposures
 from riskd.actors.core.book.numbers import exact
 from riskd.actors.core.book.path import START, STRIDE, Path, Step
+from riskd.actors.core.book.worth import Worth
 from riskd.actors.messages.book import (
     Account,
     AnyEvent,
@@ -161,6 +162,38 @@ def test_what_comes_late_gives_the_same_book(events: list[AnyEvent], order: obje
     order.shuffle(shuffled)  # type: ignore[attr-defined]  # hypothesis' own random
     straight = book(ACCOUNT, SESSION, *in_order(list(timed.values())))
     assert shown.book(book(ACCOUNT, SESSION, *shuffled)) == shown.book(straight)
+
+
+def test_a_rate_that_comes_late_is_reckoned_without_a_look_at_what_was_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A feed of rates is nearly always a moment behind the fills. With a long past, to fold all of
+    it for each would stop riskd."""
+    straight, late = (
+        book(ACCOUNT, SESSION, Fx(ccy="EUR", rate=Decimal(1), ts=BEGIN_S)) for _ in "ab"
+    )
+    price = Mark(symbol="E", price=Decimal(100), ts=BEGIN_S + 1)
+    fill = Fill(id="f", symbol="E", side="buy", qty=Decimal(2), price=Decimal(90), ts=BEGIN_S + 3)
+    last = Fill(id="g", symbol="E", side="sell", qty=Decimal(1), price=Decimal(120), ts=BEGIN_S + 5)
+    payments = [
+        Transfer(ccy="EUR", amount=Decimal(7), ts=BEGIN_S + 4),
+        Funding(symbol="E", amount=Decimal(-3), ts=BEGIN_S + 4),
+    ]
+    rates = [Fx(ccy="EUR", rate=Decimal(rate), ts=BEGIN_S + rate) for rate in (2, 4, 6)]
+    for event in in_order([price, fill, last, *payments, *rates]):
+        straight.apply(event)
+    for event in (price, fill, *payments, last):
+        late.apply(event)
+
+    def fold(_: object) -> None:
+        raise AssertionError("everything is folded anew")
+
+    monkeypatch.setattr(Worth, "again", fold)
+    for rate in (rates[2], rates[0], rates[1]):
+        late.apply(rate)
+    late.apply(Fx(ccy="BNB", rate=Decimal(9), ts=BEGIN_S + 2))
+    assert shown.book(late) == shown.book(straight)
+    assert shown.book(straight)["account"]["session_realized"] is not None
 
 
 # --- steps ----------------------------------------------------------------------------------------
