@@ -31,11 +31,13 @@ SETTLE_TIMEOUT_S = 10.0
 Document = dict[str, object]
 
 
-def conflicts(books: Books, config: Config, source: str) -> tuple[str, ...]:
+def conflicts(
+    books: Books, config: Config, source: str, in_force: Config | None = None
+) -> tuple[str, ...]:
     """What in a configuration contradicts what is known of accounts and instruments, in lines."""
     return tuple(
         str(Problem(source, dotted(each.path), None, each.message, each.remedy))
-        for each in core.conflicts(books, config)
+        for each in core.conflicts(books, config, in_force)
     )
 
 
@@ -87,7 +89,8 @@ class Bookkeeping:
         doubt = self.chronicle.doubt()
         if doubt is not None:
             return (f"{self.configuration.name}: {doubt}; reload again once that is mended",)
-        return conflicts(self.books, config, self.configuration.name)
+        current, name = self.configuration.current, self.configuration.name
+        return conflicts(self.books, config, name, in_force=current)
 
     async def follow(self) -> None:
         """What a reload has put in force becomes facts before it is answered. When the actor is not

@@ -91,18 +91,27 @@ class Conflict:
 # --- the configuration ----------------------------------------------------------------------------
 
 
-def conflicts(books: Books, config: Config) -> list[Conflict]:
-    """What keeps this configuration from being used. The first of it, where there is much."""
-    return list(islice(_conflicts(books, config), PROBLEMS_MAX))
+def conflicts(books: Books, config: Config, in_force: Config | None = None) -> list[Conflict]:
+    """What keeps this configuration from being used. The first of it, where there is much.
+
+    What one that is in force says counts as known: its facts may be under way.
+    """
+    return list(islice(_conflicts(books, config, in_force), PROBLEMS_MAX))
 
 
-def _conflicts(books: Books, config: Config) -> Iterator[Conflict]:
+def _conflicts(books: Books, config: Config, in_force: Config | None) -> Iterator[Conflict]:
+    currencies, listings = dict[str, str](), dict[str, Listing]()
+    if in_force is not None:
+        currencies = {name: account.currency for name, account in in_force.accounts.items()}
+        news = (each for each in in_force.instruments if each.symbol not in books.listings)
+        listings = {each.symbol: _listing(each) for each in news}
     for name, account in config.accounts.items():
         held = books.accounts.get(name)
-        if held is not None and held.about.currency != account.currency:
-            yield _changed(("accounts", name, "currency"), held.about.currency, "name")
+        was = currencies.get(name) if held is None else held.about.currency
+        if was is not None and was != account.currency:
+            yield _changed(("accounts", name, "currency"), was, "name")
     for index, each in enumerate(config.instruments):
-        known = books.listings.get(each.symbol)
+        known = books.listings.get(each.symbol) or listings.get(each.symbol)
         if known is not None:
             meant = _listing(each)
             for field in FIXED:

@@ -186,6 +186,20 @@ def test_what_positions_rest_on_can_not_change(
     assert core.conflicts(story.books, config()) == []
 
 
+def test_what_is_in_force_and_not_yet_a_fact_can_not_change_either() -> None:
+    """Of many instruments the first are facts while the last are still to come. A reload in
+    between must not make two things of one symbol."""
+    in_force = config(FILE)
+    other = FILE.replace('kind = "inverse"', 'kind = "spot"')
+    other = other.replace('balance = "1000"', 'currency = "EUR"')
+    story = Story()
+    assert core.conflicts(story.books, config(other)) == []
+    found = {each.path for each in core.conflicts(story.books, config(other), in_force)}
+    assert ("instruments", 1, "kind") in found
+    assert ("accounts", "main", "currency") in found
+    assert core.conflicts(story.books, config(FILE), in_force) == []
+
+
 def test_so_many_conflicts_are_one_mistake_and_are_told_in_part(story: Story) -> None:
     many = "".join(f'[[instruments]]\nsymbol = "S{n}"\n' for n in range(500))
     story.follow(many)
