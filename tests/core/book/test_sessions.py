@@ -4,9 +4,11 @@ The instants were worked out by hand: New York is at UTC-5 in winter, at UTC-4 f
 02:00, to 3 November 2024, 02:00.
 """
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
+from riskd.actors.core.book.times import nanoseconds
 
 Log = Any  # the class of this fixture lives in conftest.py
 
@@ -43,6 +45,24 @@ def starts(log: Any) -> tuple[str | None, str | None]:
 def test_a_day_begins_when_the_clock_on_the_wall_says(log: Log, now: str, start: str) -> None:
     clocked(log).buy("1", "1", "100", ts=now)
     assert log.worth["session_start"] == start
+
+
+@pytest.mark.parametrize(
+    ("before", "at", "start"),
+    [
+        ("2024-03-09T22:30:00Z", "2024-03-10T20:59:59Z", "2024-03-09T22:00:00Z"),
+        ("2024-03-09T22:30:00Z", "2024-03-10T21:00:00Z", "2024-03-10T21:00:00Z"),
+        ("2024-11-02T21:30:00Z", "2024-11-03T21:30:00Z", "2024-11-02T21:00:00Z"),
+        ("2024-11-02T21:30:00Z", "2024-11-03T22:00:00Z", "2024-11-03T22:00:00Z"),
+    ],
+)
+def test_a_day_under_way_ends_by_the_clock_on_the_wall(
+    log: Log, before: str, at: str, start: str
+) -> None:
+    """After 23 hours when the clocks go forward, and after 25 when they go back."""
+    clocked(log).buy("1", "1", "100", ts=before).sell("2", "1", "107", ts=at)
+    assert log.worth["session_start"] == start
+    assert log.worth["session_realized"] == "7"
 
 
 @pytest.mark.parametrize(
@@ -133,6 +153,16 @@ def test_what_is_realised_at_the_reset_belongs_to_the_new_day(log: Log) -> None:
     assert log.worth["session_realized"] == "10"
     # Sunday, 7 January, is long before.
     assert log.worth["week_realized"] == "8"
+
+
+def test_a_day_that_is_over_has_nothing_of_what_happened_at_its_end(log: Log) -> None:
+    """17:00 in New York is 22:00 in winter."""
+    clocked(log).buy("1", "2", "100", ts="2024-01-10T12:00:00Z")
+    log.mark("101", ts="2024-01-10T21:59:59Z")
+    log.sell("2", "1", "103", ts="2024-01-10T22:00:00Z")
+    log.tell("funding", symbol="L", amount="-5", ts="2024-01-10T22:00:00Z")
+    begin, end = (nanoseconds(f"2024-01-{day}T22:00:00Z") for day in ("09", "10"))
+    assert log.book.sessions.over(begin, end) == (Decimal(0), Decimal(2))
 
 
 def test_it_is_net_of_fees_and_has_funding_in_it(log: Log) -> None:
