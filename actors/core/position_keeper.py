@@ -56,8 +56,9 @@ PROBLEMS_MAX = 100
 """Of one configuration. Whoever has so many has one, in every line of a generated file."""
 NAMES_MAX = 20
 """Names that an error lists."""
-RESETS_MAX = 250
-"""Made together: two facts each, and some milliseconds in all."""
+RESETS_MAX = 10
+"""Made together, two facts each. With ten thousand instruments each takes some tens of
+milliseconds, and others must have their turn."""
 FIXED = ("kind", "multiplier", "quote", "settle", "base")
 """What of an instrument positions rest on."""
 CONFIGURED: Mapping[type[AnyEvent], str] = {
