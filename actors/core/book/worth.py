@@ -234,6 +234,8 @@ class Worth:
 
     def fx(self, ccy: str, key: Key, rate: Decimal) -> Late | None:
         """A rate, in force until the next one. None: of what was realised nothing has changed."""
+        if ccy == self.reporting:
+            return None
         if self.closed is not None:
             if self._is_past(self.rates.get(ccy), key, self.closed):
                 return None
@@ -246,7 +248,6 @@ class Worth:
                 if path.keys and path.keys[-1] > key:
                     self.changed.add(path.contract.symbol)
                     path.again()
-        if self.reporting is None or ccy == self.reporting:
             return None
         if follower is not None or (self.series.keys and key < self.series.keys[-1]):
             return self._fx_late(late.Rate(ccy, key, follower, old, rate))
@@ -270,8 +271,11 @@ class Worth:
         return Late(rate.key, walked, is_all=not all(each.is_transfer for each in cash))
 
     def begin(self, key: Key, ccy: str, balance: Decimal) -> None:
-        """The account has so much from here on, and is reckoned in this currency."""
+        """The account has so much from here on, and is reckoned in this currency, which is worth
+        one whatever was said: what leaves no sample must not count as a price."""
         self.reporting = ccy
+        said = self.rates.pop(ccy, None)
+        self.prices -= 0 if said is None else len(said.keys)
         insort(self.cash, Cash(key, ccy, balance, is_start=True))
         self.begun = key
         self.again()

@@ -164,6 +164,20 @@ def test_what_comes_late_gives_the_same_book(events: list[AnyEvent], order: obje
     assert shown.book(book(ACCOUNT, SESSION, *shuffled)) == shown.book(straight)
 
 
+@pytest.mark.parametrize("is_told_before", [True, False])
+def test_rates_of_the_reporting_currency_push_out_no_other(is_told_before: bool) -> None:
+    """What leaves no sample of the account's worth would be thinned as if it did."""
+    own = [Fx(ccy="USDT", rate=Decimal(1), ts=BEGIN_S) for _ in range(4)]
+    of = AccountBook(ZoneInfo, prices_kept=1)
+    first = [*own, ACCOUNT] if is_told_before else [ACCOUNT]
+    for event in (*first, Fx(ccy="BTC", rate=Decimal(7), ts=BEGIN_S + 9), *own):
+        of.apply(event)
+    of.apply(Transfer(ccy="BTC", amount=Decimal(2), ts=BEGIN_S + 1))
+    assert of.worth.equity == 1_014
+    assert of.worth.prices == 1
+    assert worth(of) == again(of)
+
+
 def test_a_rate_that_comes_late_is_reckoned_without_a_look_at_what_was_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
