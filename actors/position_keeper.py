@@ -97,7 +97,7 @@ class PositionKeeper:
             return Refused(code="not_recorded", message=f"{why}; nothing was booked")
 
     def _report(self, report: ReportEvents) -> Made:
-        facts = core.booked(self.books, report.account, report.events)
+        facts = core.booked(self.books, report.account, report.events, self.clock.now())
         before = core.flags_about(self.books, facts)
         made = self._made(*facts)
         if self.doubt() is None:

@@ -21,7 +21,7 @@ Nothing here is asked what time it is.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime, time, tzinfo
+from datetime import datetime, time, timedelta, tzinfo
 from decimal import Decimal
 from itertools import islice
 
@@ -45,13 +45,26 @@ from ..messages import (
     SessionClockSet,
     SessionReset,
 )
-from ..messages.book import Account, AnyEvent, Fx, Instrument, Mark, Session, Tick
+from ..messages.book import (
+    Account,
+    AnyEvent,
+    Fill,
+    Fx,
+    Instrument,
+    Mark,
+    Session,
+    Snapshot,
+    Tick,
+)
 from .book import door, reading, times
+from .book.account import AccountBook
 from .book.numbers import HUNDRED, ZERO, exact, fault, shown
 from .book.sessions import WEEKDAYS
 from .books import Books
 from .held import Held
 
+AHEAD_MAX = timedelta(minutes=15)
+"""Of what is told: clocks differ by seconds, and a wrong time zone by half an hour at least."""
 PROBLEMS_MAX = 100
 """Of one configuration. Whoever has so many has one, in every line of a generated file."""
 NAMES_MAX = 20
@@ -192,13 +205,17 @@ def begun(now: datetime, account: str | None = None) -> Booked:
 # --- reports --------------------------------------------------------------------------------------
 
 
-def booked(books: Books, account: str | None, events: Sequence[AnyEvent]) -> list[Booked]:
+def booked(
+    books: Books, account: str | None, events: Sequence[AnyEvent], now: datetime
+) -> list[Booked]:
     """The facts of a report. Raises NotBooked."""
     held = _concerned(books) if account is None else account_of(books, account)
+    when = _Times(held.book, now)
     for index, event in enumerate(events):
         if account is None:
             _check_for_all(books, index, event)
         _check(books, held, index, event)
+        when.check(index, event)
     return [Booked(account=account, event=event) for event in events]
 
 
@@ -234,6 +251,40 @@ def _check_for_all(books: Books, index: int, event: AnyEvent) -> None:
     elif not isinstance(event, Mark) and type(event) not in CONFIGURED:
         said = f"{_tag(event)!r} happens in one account"
         raise _fault("account_needed", index, "type", said, "name the account")
+
+
+class _Times:
+    """The times of a report, one event after the other."""
+
+    def __init__(self, book: AccountBook, now: datetime) -> None:
+        self._adopted = {symbol: as_of for symbol, (as_of, _) in book.adopted.items()}
+        self._latest = book.latest
+        self._now = now
+
+    def check(self, index: int, event: AnyEvent) -> None:
+        """What is told of the future would end days before they are over. A fill without a time
+        would be taken for a part of a position that was adopted since the latest that is known."""
+        at, as_of = self._read(index, event, "ts"), self._read(index, event, "as_of")
+        if at is not None:
+            self._latest = max(self._latest, at)
+        if isinstance(event, Snapshot) and as_of is not None:
+            self._adopted[event.symbol] = max(as_of, self._adopted.get(event.symbol, as_of))
+        elif isinstance(event, Fill) and at is None:
+            adopted = self._adopted.get(event.symbol)
+            if adopted is not None and adopted >= self._latest:
+                said = "is missing, and the venue's position was adopted as of a later time"
+                raise _fault("invalid_event", index, "ts", said, "say when the fill was")
+
+    def _read(self, index: int, event: AnyEvent, field: str) -> int | None:
+        told = getattr(event, field, None)
+        if told is None:
+            return None
+        at = times.nanoseconds(told)
+        if times.moment(at) > self._now + AHEAD_MAX:
+            said = f"is more than {AHEAD_MAX.seconds // 60} minutes ahead of riskd's clock"
+            remedy = "say when it happened, with its time zone; or set the clock right"
+            raise _fault("invalid_event", index, field, said, remedy)
+        return at
 
 
 def _check(books: Books, held: Held, index: int, event: AnyEvent) -> None:

@@ -87,11 +87,11 @@ class Story:
         return self.take(core.meant(self.books, config(text), self.now))
 
     def report(self, *events: AnyEvent, account: str | None = "main") -> list[Fact]:
-        return self.take(core.booked(self.books, account, events))
+        return self.take(core.booked(self.books, account, events, self.now))
 
     def refused(self, *events: AnyEvent, account: str | None = "main") -> tuple[str, str]:
         with pytest.raises(NotBooked) as no:
-            core.booked(self.books, account, events)
+            core.booked(self.books, account, events, self.now)
         return no.value.code, str(no.value)
 
     def document(self, account: str = "main") -> dict[str, Any]:
@@ -272,7 +272,7 @@ def test_without_accounts_a_price_concerns_nobody() -> None:
 
 def test_what_comes_to_be_odd_is_told_once_and_by_account(story: Story) -> None:
     def news(*events: AnyEvent) -> list[tuple[str, tuple[str, ...]]]:
-        facts = core.booked(story.books, "main", events)
+        facts = core.booked(story.books, "main", events, story.now)
         before = core.flags_about(story.books, facts)
         story.take(facts)
         told = core.flagged(before, core.flags_about(story.books, facts))
@@ -303,6 +303,7 @@ def test_a_day_ends_with_what_it_has_brought_and_the_reset_belongs_to_the_next(
     story: Story,
 ) -> None:
     end = datetime(2024, 5, 17, 21, tzinfo=UTC)
+    story.now = end - timedelta(minutes=5)
     story.report(Mark(symbol="L", price=Decimal(10)), account=None)
     story.report(fill(), fill("f2", side="sell", price="15", ts="2024-05-17T20:59:59Z"))
     assert core.next_due(story.books) == end
@@ -448,3 +449,33 @@ def test_an_account_in_a_word(story: Story) -> None:
         "flags": 1,
     }  # fmt: skip
     assert (other["equity"], other["broker_equity"], other["drifting"]) == ("0", None, False)
+
+
+# --- times ----------------------------------------------------------------------------------------
+
+
+def test_nothing_is_told_of_the_future_but_by_clocks_that_differ(story: Story) -> None:
+    story.follow()
+    late = (story.now + timedelta(minutes=15)).isoformat()
+    story.report(event({"type": "mark", "symbol": "L", "price": "10", "ts": late}))
+    later = (story.now + timedelta(minutes=15, microseconds=1)).isoformat()
+    for said in (
+        {"type": "mark", "symbol": "L", "price": "10", "ts": later},
+        {"type": "snapshot", "symbol": "L", "qty": "0", "as_of": later},
+    ):
+        code, problem = story.refused(event(said))
+        assert code == "invalid_event"
+        assert "ahead of riskd's clock; say when it happened" in problem
+
+
+def test_a_fill_without_a_time_is_no_part_of_a_position_that_was_adopted(story: Story) -> None:
+    story.follow()
+    adopted = {"type": "snapshot", "symbol": "L", "qty": "5", "avg_price": "10"}
+    snapshot = event({**adopted, "as_of": story.now.isoformat()})
+    assert "ts: is missing" in story.refused(snapshot, fill("f1"))[1]
+    story.report(snapshot)
+    code, problem = story.refused(fill("f1"))
+    assert (code, "say when the fill was" in problem) == ("invalid_event", True)
+    later = (story.now + timedelta(seconds=1)).isoformat()
+    story.report(fill("f1", ts=later), fill("f2"))
+    assert story.document()["positions"]["L"]["qty"] == "7"

@@ -148,7 +148,7 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
         if len(self.changes) < 2 * CHANGES_KEPT:
             return self
         older, newer = self.changes[:-CHANGES_KEPT], self.changes[-CHANGES_KEPT:]
-        return replace(self, changes=(*_settled(older), *newer))
+        return replace(self, changes=(*_settled(self.begun, older), *newer))
 
     def executed(self, key: Key, qty: Decimal) -> "Working":
         """So much of it was executed; below nothing: was not, after all."""
@@ -175,19 +175,10 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
         return replace(self, early=self.early + self.late - late, late=late)
 
 
-def _settled(changes: Sequence[Change]) -> tuple[Change, ...]:
+def _settled(begun: Beginning | None, changes: Sequence[Change]) -> tuple[Change, ...]:
     """Fewer that come to the same: what was confirmed last, and what is pending since."""
-    total, pending = None, list[Change]()
-    for change in changes:
-        at = _asked([each.qty for each in pending], change.qty)
-        if change.kind == "asked":
-            pending.append(change)
-        elif change.kind == "refused":
-            del pending[at : at + 1]
-        else:
-            total = change.qty
-            del pending[: at + 1]
-    if total is None:
+    total, pending = _unanswered(begun, changes)
+    if all(change.kind != "confirmed" for change in changes):
         return tuple(pending)
     return Change(changes[0].key, "confirmed", total), *pending
 
@@ -200,17 +191,30 @@ def _most(begun: Beginning | None, changes: Iterable[Change]) -> Decimal:
 
 def _asked_for(begun: Beginning | None, changes: Iterable[Change]) -> tuple[Decimal, list[Decimal]]:
     """Its quantity, and those that were asked for and not answered."""
-    total, pending = ZERO if begun is None else begun.qty, list[Decimal]()
+    total, pending = _unanswered(begun, changes)
+    return total, [change.qty for change in pending if change.qty is not None]
+
+
+def _unanswered(begun: Beginning | None, changes: Iterable[Change]) -> tuple[Decimal, list[Change]]:
+    """Its quantity, and the changes that wait for an answer.
+
+    An answer is to the change that asked for this quantity. One that is to none of those that wait
+    was told before, if it refuses or confirms what is so; else it is to the oldest. What is
+    confirmed ends those asked for before it, what is refused ends itself alone.
+    """
+    total, pending = ZERO if begun is None else begun.qty, list[Change]()
     for change in changes:
-        match change:
-            case Change(kind="refused", qty=refused):
-                at = _asked(pending, refused)
-                del pending[at : at + 1]
-            case Change(kind="asked", qty=Decimal() as qty):
-                pending.append(qty)
-            case Change(kind="confirmed", qty=Decimal() as qty):
-                total = qty
-                del pending[: _asked(pending, qty) + 1]
+        if change.kind == "asked":
+            pending.append(change)
+            continue
+        at = next((at for at, each in enumerate(pending) if each.qty == change.qty), None)
+        if change.kind == "refused":
+            if at is not None or change.qty is None:
+                del pending[at or 0 : (at or 0) + 1]
+        elif change.qty is not None:
+            if at is not None or change.qty != total:
+                del pending[: (at or 0) + 1]
+            total = change.qty
     return total, pending
 
 
@@ -220,11 +224,3 @@ def _place(change: Change) -> Key:
 
 def _later(one: Key | None, other: Key) -> Key:
     return other if one is None else max(one, other)
-
-
-def _asked(pending: Sequence[Decimal | None], qty: Decimal | None) -> int:
-    """Which pending change an answer is to: the one for this quantity, or else the oldest.
-
-    One that is confirmed ends those asked for before it; one that is refused ends itself alone.
-    """
-    return pending.index(qty) if qty in pending else 0

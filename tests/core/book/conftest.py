@@ -258,13 +258,16 @@ class Oracle:
                     case "amend_request":
                         pending.append(Fraction(event["qty"]))
                     case "amend":
-                        total = Fraction(event["qty"])
-                        answered = pending.index(total) if total in pending else 0
-                        pending = pending[answered + 1 :]
+                        qty = Fraction(event["qty"])
+                        if qty in pending:
+                            pending = pending[pending.index(qty) + 1 :]
+                        elif qty != total:  # else it is told again
+                            pending = pending[1:]
+                        total = qty
                     case "amend_reject":
                         refused = Fraction(event["qty"])
-                        if pending:
-                            pending.remove(refused if refused in pending else pending[0])
+                        if refused in pending:  # else it is told again
+                            pending.remove(refused)
             most = max([total, *pending])
             order["left"] = NOUGHT if gone else max(NOUGHT, most - order["filled"])
             order["over"] = order["filled"] > most

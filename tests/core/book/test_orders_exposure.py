@@ -346,3 +346,29 @@ def test_a_silence_is_over_with_the_next_word_and_not_with_an_older_one(log: Log
     assert state(log) == "timed_out"
     log.tell("cancel_request", id="o", ts=1_700_000_010_000)
     assert state(log) == "cancel_pending"
+
+
+@pytest.mark.parametrize(
+    ("told", "left"),
+    [
+        ((("amend_request", "9"), ("amend", "9"), ("amend_request", "20"), ("amend", "9")), "20"),
+        (
+            (
+                ("amend_request", "15"),
+                ("amend_reject", "15"),
+                ("amend_request", "20"),
+                ("amend_reject", "15"),
+            ),
+            "20",
+        ),
+        ((("amend_request", "9"), ("amend_request", "20"), ("amend", "7")), "20"),
+        ((("amend_request", "9"), ("amend", "7")), "7"),
+    ],
+)
+def test_an_answer_that_is_told_again_answers_nothing_else(
+    log: Log, told: tuple[tuple[str, str], ...], left: str
+) -> None:
+    log.linear().order("o", "buy", "5")
+    for kind, qty in told:
+        log.tell(kind, id="o", qty=qty)
+    assert log.position()["open_buy_qty"] == left
