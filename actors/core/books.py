@@ -3,10 +3,13 @@
 Facts come as they were decided: what goes in has passed the door, and is applied to one account or,
 where it names none, to every one. An account or an instrument that the configuration drops is
 closed, and what is held of it is counted on.
+
+What an order makes is also kept apart for its strategy and for its worker (`Held`), so that a limit
+can be theirs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 import msgspec
@@ -15,6 +18,7 @@ from ..messages import (
     AccountClosed,
     AccountOpened,
     Booked,
+    DaemonStarted,
     EquityAgreed,
     EquityDrifted,
     EquityReported,
@@ -26,10 +30,14 @@ from ..messages import (
     SessionClockSet,
     SessionReset,
 )
-from ..messages.book import Account, Fx, Instrument, Session
+from ..messages.book import Account, AnyEvent, Fx, Instrument, Mark, Order, Session
+from ..messages.gate import OrderDecided
 from .book.account import AccountBook
 from .book.past import FILLS_KEPT
-from .held import About, Equity, Held
+from .held import About, Equity, Held, Marked
+
+SCOPES_MAX = 10_000
+"""Of those whose books are remembered. Beyond it they are found anew."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -40,12 +48,16 @@ class _State(msgspec.Struct):
     listings: list[Listing]
     delisted: list[str]
     clock: SessionClockSet | None
+    boot: str
     accounts: list["_Dumped"]
 
 
 class _Dumped(msgspec.Struct):
     about: About
     book: msgspec.Raw
+    parts: dict[str, msgspec.Raw]
+    owners: dict[str, tuple[str, ...]]
+    marked: dict[str, Marked]
 
 
 class Books:
@@ -56,6 +68,9 @@ class Books:
 
     def __init__(self, zone: Callable[[str], tzinfo]) -> None:
         self.zone = zone
+        self.revision = 0
+        """Another one whenever an account, a part of one or an instrument comes, goes or changes:
+        what was found out about who is in which scope holds no longer."""
         self._acts: Mapping[type[Fact], Callable[[Recorded, Any], None]] = {
             InstrumentListed: self._list,
             InstrumentDelisted: self._delist,
@@ -67,6 +82,8 @@ class Books:
             EquityReported: self._hear_equity,
             EquityDrifted: self._drift,
             EquityAgreed: self._agree,
+            OrderDecided: self._decide,
+            DaemonStarted: self._start,
         }
         self.load(None)
 
@@ -85,24 +102,42 @@ class Books:
         """Every instrument that was ever listed, as it was last."""
         self.delisted: set[str] = set()
         self.clock: SessionClockSet | None = None
+        self._boot = ""
+        self._of: dict[str, tuple[AccountBook, ...]] = {}
+        self._holders: dict[str, tuple[Held, ...]] = {}
+        self._regroup()
         if state is None:
             return
         found = _decode(state)
         self.listings = {listing.symbol: listing for listing in found.listings}
-        self.delisted, self.clock = set(found.delisted), found.clock
+        self.delisted, self.clock, self._boot = set(found.delisted), found.clock, found.boot
         for one in found.accounts:
-            book = self._new()
-            book.load(bytes(one.book))
-            self.accounts[one.about.name] = Held(one.about, book)
+            parts = {name: self._loaded(part) for name, part in one.parts.items()}
+            self.accounts[one.about.name] = Held(
+                one.about, self._loaded(one.book), self._new, parts, one.owners, one.marked
+            )
+            if self.clock is not None:
+                self.accounts[one.about.name].clock = _session(self.clock)
+
+    def _regroup(self) -> None:
+        """There is an account, an instrument or a part that was not."""
+        self._of.clear()
+        self._holders.clear()
+        self.revision += 1
+
+    def _loaded(self, state: msgspec.Raw) -> AccountBook:
+        book = self._new()
+        book.load(bytes(state))
+        return book
 
     def dump(self) -> Iterable[bytes]:
-        held = [(_encode(one.about), one.book.dump()) for one in self.accounts.values()]
         head = {
             "listings": list(self.listings.values()),
             "delisted": sorted(self.delisted),
             "clock": self.clock,
+            "boot": self._boot,
         }
-        return _pieces(_encode(head), held)
+        return _pieces(_encode(head), [_fixed(held) for held in self.accounts.values()])
 
     def _new(self) -> AccountBook:
         return AccountBook(self.zone, fills_kept=FILLS_KEPT)
@@ -115,6 +150,7 @@ class Books:
 
     def _list(self, _recorded: Recorded, fact: InstrumentListed) -> None:
         listing = fact.listing
+        self._regroup()
         self.listings[listing.symbol] = listing
         self.delisted.discard(listing.symbol)
         event = _instrument(listing)
@@ -123,26 +159,28 @@ class Books:
 
     def _delist(self, _recorded: Recorded, fact: InstrumentDelisted) -> None:
         self.delisted.add(fact.symbol)
+        self._regroup()
 
     def opened(self) -> Iterator[Held]:
         """The accounts that are open."""
         return (held for held in self.accounts.values() if held.about.is_open)
 
     def _open(self, recorded: Recorded, fact: AccountOpened) -> None:
+        self._regroup()
         held = self.accounts.get(fact.account)
         if held is not None:
             if not held.about.is_open:
                 held.about.since = recorded.at
             held.about.exchange, held.about.is_open = fact.exchange, True
             return
-        book = self._new()
-        for listing in self.listings.values():
-            book.apply(_instrument(listing))
-        book.apply(Account(ccy=fact.currency, balance=fact.balance))
-        if self.clock is not None:
-            book.apply(_session(self.clock))
         about = About(fact.account, fact.currency, fact.balance, recorded.at, fact.exchange)
-        self.accounts[fact.account] = Held(about, book)
+        held = Held(about, self._new(), self._new)
+        self.accounts[fact.account] = held
+        for listing in self.listings.values():
+            held.book.apply(_instrument(listing))
+        held.book.apply(Account(ccy=fact.currency, balance=fact.balance))
+        if self.clock is not None:
+            held.tell(_session(self.clock))
 
     def _close(self, _recorded: Recorded, fact: AccountClosed) -> None:
         self.accounts[fact.account].about.is_open = False
@@ -152,23 +190,84 @@ class Books:
         self.clock = fact
         for held in self.accounts.values():
             held.about.since = recorded.at
-            held.book.apply(_session(fact))
+            held.tell(_session(fact))
+
+    def of(self, scope: str) -> tuple[AccountBook, ...]:
+        """All books that a scope covers."""
+        found = self._of.get(scope)
+        if found is None:
+            if len(self._of) >= SCOPES_MAX:
+                self._of.clear()
+            found = self._of[scope] = tuple(book for _, book in self.within(scope))
+        return found
+
+    def within(self, scope: str) -> Iterator[tuple[Held, AccountBook]]:
+        """The same, each with its account."""
+        for held in self.holders(scope):
+            yield held, held.parts.get(scope, held.book)
+
+    def holders(self, scope: str) -> tuple[Held, ...]:
+        """The accounts that they are in."""
+        found = self._holders.get(scope)
+        if found is None:
+            if len(self._holders) >= SCOPES_MAX:
+                self._holders.clear()
+            held = self.accounts.values()
+            found = self._holders[scope] = tuple(one for one in held if _covers(scope, one))
+        return found
+
+    def mark_age_s(self, held: Held, symbol: str, at: datetime, monotonic_s: float) -> float | None:
+        """How old the mark is, by the clock that says more. None: there is none."""
+        marked = held.marked.get(symbol)
+        if marked is None:
+            return None
+        age_s = (at - marked.at).total_seconds()
+        return max(age_s, monotonic_s - marked.monotonic_s) if marked.boot == self._boot else age_s
 
     def _reset(self, _recorded: Recorded, fact: SessionReset) -> None:
         self.accounts[fact.account].about.since = fact.at
 
     # --- what happens
 
-    def _book(self, _recorded: Recorded, fact: Booked) -> None:
-        if fact.account is not None:
-            self.accounts[fact.account].book.apply(fact.event)
+    def _start(self, _recorded: Recorded, fact: DaemonStarted) -> None:
+        self._boot = fact.boot
+
+    def _book(self, recorded: Recorded, fact: Booked) -> None:
+        event, accounts = fact.event, self.accounts
+        concerned = [accounts[fact.account]] if fact.account is not None else self._all(event)
+        for held in concerned:
+            held.apply(event)
+            if isinstance(event, Mark) and held.book.worth.marks[event.symbol].is_newest(
+                held.book.arrived
+            ):
+                held.marked[event.symbol] = Marked(recorded.at, recorded.monotonic_s, self._boot)
+
+    def _all(self, event: AnyEvent) -> list[Held]:
+        """A rate is one of the currency of all that are open. Those that are closed may have
+        reported in another one, of which it says nothing."""
+        if not isinstance(event, Fx):
+            return list(self.accounts.values())
+        currencies = {held.about.currency for held in self.opened()}
+        return [held for held in self.accounts.values() if held.about.currency in currencies]
+
+    def _decide(self, _recorded: Recorded, fact: OrderDecided) -> None:
+        """What was permitted counts from here on."""
+        verdict, asked = fact.verdict, fact.order
+        if verdict.decision == "block":
             return
-        event, currencies = fact.event, {held.about.currency for held in self.opened()}
-        for held in self.accounts.values():
-            # A rate is one of the currency of all that are open. Those that are closed may have
-            # reported in another one, of which it says nothing.
-            if not isinstance(event, Fx) or held.about.currency in currencies:
-                held.book.apply(event)
+        held = self.accounts[asked.account]
+        order = Order(
+            id=asked.client_order_id,
+            symbol=asked.symbol,
+            side=asked.side,
+            qty=verdict.qty,
+            reduce_only=asked.reduce_only,
+        )
+        owners = [] if asked.strategy is None else [f"strategy:{asked.strategy}"]
+        if fact.worker is not None:
+            owners.append(f"worker:{fact.worker}")
+        if held.place(order, tuple(owners)):
+            self._regroup()
 
     def _hear_equity(self, recorded: Recorded, fact: EquityReported) -> None:
         about = self.accounts[fact.account].about
@@ -179,6 +278,16 @@ class Books:
 
     def _agree(self, _recorded: Recorded, fact: EquityAgreed) -> None:
         self.accounts[fact.account].about.is_drifting = False
+
+
+def _covers(scope: str, held: Held) -> bool:
+    kind, _, name = scope.partition(":")
+    return (
+        kind in ("all", "symbol")
+        or (kind == "account" and held.about.name == name)
+        or (kind == "exchange" and held.about.exchange == name)
+        or scope in held.parts
+    )
 
 
 def _instrument(listing: Listing) -> Instrument:
@@ -196,13 +305,28 @@ def _session(clock: SessionClockSet) -> Session:
     return Session(tz=clock.tz, reset=clock.reset, week_start=clock.week_start)
 
 
-def _pieces(head: bytes, held: list[tuple[bytes, Iterator[bytes]]]) -> Iterator[bytes]:
+Fixed = tuple[bytes, Iterator[bytes], dict[str, Iterator[bytes]], bytes]
+
+
+def _fixed(held: Held) -> Fixed:
+    parts = {name: part.dump() for name, part in held.parts.items()}
+    rest = _encode({"owners": held.owners, "marked": held.marked})
+    return _encode(held.about), held.book.dump(), parts, rest
+
+
+def _pieces(head: bytes, accounts: list[Fixed]) -> Iterator[bytes]:
     yield head[:-1] + b',"accounts":['
     lead = b""
-    for about, book in held:
+    for about, book, parts, rest in accounts:
         yield lead + b'{"about":' + about + b',"book":'
         yield from book
-        yield b"}"
+        yield b',"parts":{'
+        comma = b""
+        for name, part in parts.items():
+            yield comma + _encode(name) + b":"
+            yield from part
+            comma = b","
+        yield b"}," + rest[1:]
         lead = b","
     yield b"]}"
 

@@ -1,12 +1,38 @@
-"""One account: its book, and what is known of it beside that."""
+"""One account: its book, and beside it what each strategy and each worker has made in it.
 
+A part is a book of its own, of the fills of its orders and of the same marks and rates; it begins
+with nothing, so that what it is worth is what it has won. Its orders are those of the account: what
+remains of them is counted in both. What names no order, or one that came from nowhere, is in no
+part; nor are funding and transfers.
+"""
+
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from typing import NamedTuple
 
-import attrs
 import msgspec
 
+from ..messages.book import (
+    Account,
+    AnyEvent,
+    Bust,
+    Correct,
+    Fill,
+    Fx,
+    Mark,
+    Order,
+    Session,
+    Tick,
+)
 from .book.account import AccountBook
+from .book.numbers import ZERO, exact
+from .book.orders import OrderEvent
+from .book.times import EARLIEST, text
+
+Owners = tuple[str, ...]
+"""The scopes of parts, `strategy:…` and `worker:…`."""
+EVERYWHERE = (Mark, Fx, Session, Tick)
 
 
 class Equity(msgspec.Struct, frozen=True, array_like=True):
@@ -32,10 +58,174 @@ class About(msgspec.Struct, array_like=True):
     equity: Equity | None = None
     is_drifting: bool = False
 
+    def equity_age_s(self, at: datetime, monotonic_s: float) -> float | None:
+        """How old the broker's word is, by the clock that says more; a wall clock that was set back
+        makes it old, too. None: there is none."""
+        if self.equity is None:
+            return None
+        age_s = abs((at - self.equity.at).total_seconds())
+        return max(age_s, monotonic_s - self.equity.monotonic_s)
 
-@attrs.define(eq=False)
+
+class Marked(NamedTuple):
+    """When a mark came, by both clocks of riskd."""
+
+    at: datetime
+    monotonic_s: float
+    boot: str
+
+
 class Held:
     """An account."""
 
-    about: About
-    book: AccountBook
+    def __init__(
+        self,
+        about: About,
+        book: AccountBook,
+        new: Callable[[], AccountBook],
+        parts: dict[str, AccountBook] | None = None,
+        owners: dict[str, Owners] | None = None,
+        marked: dict[str, Marked] | None = None,
+    ) -> None:
+        self.about = about
+        self.book = book
+        self._new = new
+        self.parts = {} if parts is None else parts
+        for part in self.parts.values():
+            part.contracts = book.contracts
+        self.owners = {} if owners is None else owners
+        """By order."""
+        self.marked = {} if marked is None else marked
+        """By symbol: when its mark came."""
+        self.clock: Session | None = None
+        """By which days and weeks end."""
+
+    def own(self, scope: str) -> AccountBook | None:
+        """The book that an order of this account, in this scope, is in. None: there is none yet."""
+        return self.parts.get(scope) if scope.startswith(("strategy:", "worker:")) else self.book
+
+    def tell(self, event: AnyEvent) -> None:
+        """What all books have to know."""
+        self.book.apply(event)
+        if isinstance(event, Session):
+            self.clock = event
+        for part in self.parts.values():
+            if not isinstance(event, Mark) or event.symbol in part.worth.paths:
+                part.apply(event)
+
+    def place(self, order: Order, owners: Owners) -> bool:
+        """An order that was permitted. True: there is a part that was not."""
+        is_new = False
+        for owner in owners:
+            if owner not in self.parts:
+                self.parts[owner] = self._part()
+                is_new = True
+        if owners:
+            self.owners[order.id] = owners
+            if len(self.owners) > 2 * len(self.book.orders) + 1_000:
+                self._forget()
+        if order.id in self.book.orders:
+            self.apply(order)
+        else:
+            self.book.apply(order)
+            for owner in owners:
+                part = self.parts[owner]
+                self._acquaint(part, order.symbol)
+                part.lend(order, ZERO, order.qty)
+        return is_new
+
+    def _part(self) -> AccountBook:
+        """A book that begins now, with nothing, and knows what is known."""
+        part, book = self._new(), self.book
+        part.contracts = book.contracts
+        part.apply(Account(ccy=self.about.currency))
+        if self.clock is not None:
+            part.apply(self.clock)
+        if book.latest != EARLIEST:
+            part.apply(Tick(ts=text(book.latest)))
+        for ccy in book.worth.rates:
+            rate = book.worth.rate_now(ccy)
+            if rate is not None:
+                part.apply(Fx(ccy=ccy, rate=rate))
+        return part
+
+    def _acquaint(self, part: AccountBook, symbol: str) -> None:
+        """A part knows the marks of what is in it."""
+        if symbol not in part.worth.paths:
+            mark = self.book.worth.mark_now(symbol)
+            if mark is not None:
+                part.apply(Mark(symbol=symbol, price=mark))
+
+    def _forget(self) -> None:
+        """Orders that the book does not know any more need no owners."""
+        orders = self.book.orders
+        self.owners = {order: owners for order, owners in self.owners.items() if order in orders}
+
+    def apply(self, event: AnyEvent) -> None:
+        """Something happened in this account."""
+        if not self.parts:
+            self.book.apply(event)
+        elif isinstance(event, EVERYWHERE):
+            self.tell(event)
+        elif isinstance(event, Fill):
+            self._fill(event)
+        elif isinstance(event, Bust | Correct):
+            self._restate(event)
+        elif isinstance(event, OrderEvent):
+            self._order(event)
+        else:
+            self.book.apply(event)
+
+    def _order(self, event: OrderEvent) -> None:
+        before = self.remaining(event.id)
+        self.book.apply(event)
+        self._move(event.id, before)
+
+    def remaining(self, order_id: str) -> Decimal:
+        """Of an order, whether it is known or not."""
+        order = self.book.orders.get(order_id)
+        return ZERO if order is None else order.remaining
+
+    def _move(self, order_id: str, before: Decimal) -> None:
+        """What remains of an order has changed, in its parts too."""
+        order, owners = self.book.orders.get(order_id), self.owners.get(order_id, ())
+        if order is None or order.begun is None or not owners:
+            return
+        with exact():
+            now = order.remaining
+            if now != before:
+                begun = order.begun
+                for owner in owners:
+                    self._acquaint(self.parts[owner], begun.symbol)
+                    self.parts[owner].lend(begun, before, now)
+
+    def _fill(self, event: Fill) -> None:
+        order = event.order
+        if not isinstance(order, str):
+            self.book.apply(event)
+            return
+        before = self.remaining(order)
+        self.book.apply(event)
+        self._move(order, before)
+        for owner in self.owners.get(order, ()):
+            self._acquaint(self.parts[owner], event.symbol)
+            self.parts[owner].apply(_apart(event, order))
+
+    def _restate(self, event: Bust | Correct) -> None:
+        path = self.book.worth.paths.get(event.symbol)
+        fills = () if path is None else path.all_of(event.id)
+        orders = [fill.order for fill in fills if fill.order is not None]
+        if isinstance(event.order, str):
+            orders = [event.order]
+        before = {order: self.remaining(order) for order in orders}
+        self.book.apply(event)
+        for order in orders:
+            self._move(order, before[order])
+            for owner in self.owners.get(order, ()):
+                self.parts[owner].apply(_apart(event, order))
+
+
+def _apart(event: Fill | Bust | Correct, order: str) -> Fill | Bust | Correct:
+    """As a part has it: its identity has the order in it, and nothing remains of one there."""
+    name = f"{order}\0{event.id}"
+    return msgspec.structs.replace(event, id=name, order=msgspec.UNSET)

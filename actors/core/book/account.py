@@ -40,8 +40,8 @@ from .exposure import Exposures
 from .instruments import Contract
 from .numbers import ZERO, exact
 from .odd import FLAGS_KEPT, Odd
-from .orders import OrderEvent, Working
-from .path import Execution, FillKey, Key, Path
+from .orders import Beginning, OrderEvent, Working
+from .path import Execution, FillKey, Key, Path, Step
 from .sessions import Sessions
 from .times import EARLIEST, nanoseconds
 from .worth import Cash, Worth
@@ -80,6 +80,9 @@ class AccountBook:
         self.odd = Odd(None if fills_kept is None else FLAGS_KEPT)
         self.finished: dict[str, None] = {}
         """Orders of which nothing remains, as they became so, where they may be forgotten."""
+        self.news: tuple[Execution, Step] | Working | None = None
+        """What the last event was the first to bring: a fill that counts, with the last step before
+        it, or an order that is gone."""
         self._prices_kept = prices_kept
         self.prices_max = 2 * prices_kept
         """At so many the older are let go."""
@@ -109,6 +112,7 @@ class AccountBook:
         """Take in what happened."""
         with exact():
             self.arrived += 1
+            self.news = None
             at = self.latest
             if event.ts is not None:
                 at = nanoseconds(event.ts)
@@ -161,7 +165,10 @@ class AccountBook:
         if self.odd.waiting:
             self.odd.waiting.pop((fill.symbol, fill.id), None)
         path.know(fill)
+        before = path.last
         self._count(path, fill)
+        if fill.is_walked:
+            self.news = (fill, before)
         self.fills += 1
         self._close()
 
@@ -230,32 +237,20 @@ class AccountBook:
                 self._count(path, changed)
 
     def _restated(self, fill: Execution) -> Execution:
-        """As it was first told, and then all that was told of it, in canonical order."""
+        """As it is after all that was told of it."""
         adopted = self.adopted.get(fill.symbol)
         is_adopted = adopted is not None and fill.key[0] <= adopted[0]
-        news = [event for _, event in self.told.get((fill.symbol, fill.id), ())]
-        if not news:
-            return replace(fill, is_adopted=True) if is_adopted else fill
-        told = fill.told or (fill.signed, fill.price, fill.fee)
-        (signed, price, fee), is_busted = told, False
-        for event in news:
-            if _is_of(event, fill):
-                if isinstance(event, Bust):
-                    is_busted = True
-                else:
-                    qty = abs(signed) if event.qty is None else event.qty
-                    signed = qty if signed > 0 else -qty
-                    price = price if event.price is None else event.price
-                    fee = fee if event.fee is None else event.fee
-        return replace(
-            fill, signed=signed, price=price, fee=fee, told=told, is_busted=is_busted,
-            is_adopted=is_adopted,
-        )  # fmt: skip
+        return _restated(fill, self.told.get((fill.symbol, fill.id), ()), is_adopted=is_adopted)
 
     # --- orders
 
     def _order(self, key: Key, event: OrderEvent) -> None:
-        order = self.orders.get(event.id) or Working(event.id)
+        order = self.orders.get(event.id)
+        if order is None:
+            if type(event) is Order and not event.filled:
+                self._start(key, event)
+                return
+            order = Working(event.id)
         if isinstance(event, Order):
             self._path(event.symbol)
             self.odd.told(event.id)
@@ -263,6 +258,8 @@ class AccountBook:
         was, begun = order.begun, heard.begun
         if begun is not was and begun is not None and begun.filled and (order.early or order.late):
             heard = heard.divided(self._executions(event.id))
+        if heard.is_gone and not order.is_gone:
+            self.news = heard
         self._replace(order, heard if self._fills_kept is None else heard.settled())
         for each in (was, begun):
             if each is not None:
@@ -297,6 +294,19 @@ class AccountBook:
             for fill in path.told():
                 if fill.order == order and not fill.is_busted:
                     yield fill.key, abs(fill.signed)
+
+    def _start(self, key: Key, event: Order) -> None:
+        """An order of which nothing was heard before, as of most."""
+        path = self._path(event.symbol)
+        begun = Beginning(key, event.symbol, event.side, event.qty, event.reduce_only, event.filled)
+        order = self.orders[event.id] = Working(event.id, begun, qty=event.qty)
+        self.exposures.enter(order)
+        self.exposures.weigh(path)
+
+    def lend(self, order: Order | Beginning, before: Decimal, now: Decimal) -> None:
+        """So much remained of an order that another book keeps, and remains: it counts here too."""
+        with exact():
+            self.exposures.lend(self._path(order.symbol), order, before, now)
 
     # --- the market, and money
 
@@ -445,3 +455,24 @@ def _place(told: Told) -> Key:
 
 def _is_of(event: Bust | Correct, fill: Execution) -> bool:
     return event.order is UNSET or event.order == fill.told_order
+
+
+def _restated(fill: Execution, news: tuple[Told, ...], *, is_adopted: bool) -> Execution:
+    """As it was first told, and then all that was told of it, in canonical order."""
+    if not news:
+        return replace(fill, is_adopted=True) if is_adopted else fill
+    told = fill.told or (fill.signed, fill.price, fill.fee)
+    (signed, price, fee), is_busted = told, False
+    for _, event in news:
+        if _is_of(event, fill):
+            if isinstance(event, Bust):
+                is_busted = True
+            else:
+                qty = abs(signed) if event.qty is None else event.qty
+                signed = qty if signed > 0 else -qty
+                price = price if event.price is None else event.price
+                fee = fee if event.fee is None else event.fee
+    return replace(
+        fill, signed=signed, price=price, fee=fee, told=told, is_busted=is_busted,
+        is_adopted=is_adopted,
+    )  # fmt: skip

@@ -1,18 +1,21 @@
 """The worst that working orders could make of positions, in contracts and in money.
 
 The sums are kept as orders come and go: by symbol the quantities that remain, and over all symbols
-what they are worth. So the question whether one order more would be too much costs the same with
-one open order and with ten thousand, in one symbol and in ten thousand.
+what they are worth, how many contracts they are, and in how many symbols there are any. So the
+question whether one order more would be too much costs the same with one open order and with ten
+thousand, in one symbol and in ten thousand.
 """
 
 from decimal import Decimal, getcontext, setcontext
+from enum import IntEnum
 from typing import NamedTuple
 
 import attrs
+from msgspec import Struct
 
-from ...messages.book import Side
+from ...messages.book import Order, Side
 from .numbers import CONTEXT, ONE, ZERO
-from .orders import Working
+from .orders import Beginning, Working
 from .path import Path
 from .worth import Worth
 
@@ -25,6 +28,13 @@ class Remaining:
     sells: Decimal = ZERO
     reducing_buys: Decimal = ZERO
     reducing_sells: Decimal = ZERO
+    orders: int = 0
+    """So many of them have anything to go."""
+
+    @property
+    def total(self) -> Decimal:
+        """All that remains, in whatever direction."""
+        return self.buys + self.sells + self.reducing_buys + self.reducing_sells
 
     def add(self, side: Side, qty: Decimal, *, reduce_only: bool) -> None:
         if side == "buy":
@@ -54,25 +64,101 @@ class Remaining:
 
 
 class Weight(NamedTuple):
-    """A symbol in money, in the reporting currency. None: a mark or a rate is missing."""
+    """In money, in the reporting currency. None: a mark or a rate is missing."""
 
     gross: Decimal | None
     net: Decimal | None
     worst: Decimal | None
     """None whenever one of the others is."""
+    high: Decimal | None
+    """The most that it could be worth, short positions below nothing; and the least."""
+    low: Decimal | None
 
 
-NOTHING = Weight(ZERO, ZERO, ZERO)
+NOTHING = Weight(ZERO, ZERO, ZERO, ZERO, ZERO)
+
+
+class Contracts(NamedTuple):
+    """In contracts, which are always known. `gross`: the worst side of each symbol."""
+
+    gross: Decimal
+    long: Decimal
+    short: Decimal
+
+
+NO_CONTRACTS = Contracts(ZERO, ZERO, ZERO)
+
+
+class Blank(IntEnum):
+    """What of a symbol can't be told in money."""
+
+    NOTHING = 0
+    WORST = 1
+    """What its orders could make of it; it has no position."""
+    ALL = 2
 
 
 @attrs.define(eq=False)
 class Standing:
-    """One symbol, as it is in the sums."""
+    """One symbol, as it is in the sums. What can't be told in money is not in them."""
 
     remaining: Remaining = attrs.field(factory=Remaining)
     each: Decimal | None = None
     """What one contract is worth, in the reporting currency."""
-    weight: Weight = NOTHING
+    long: Decimal = ZERO
+    short: Decimal = ZERO
+    blank: Blank = Blank.NOTHING
+    gross: Decimal = ZERO
+    net: Decimal = ZERO
+    worst: Decimal = ZERO
+    up: Decimal = ZERO
+    """So much more than `net` it could be worth with its orders, and so much less."""
+    down: Decimal = ZERO
+    widest: Decimal = ZERO
+    """The larger of the two sides, in size."""
+    open_worth: Decimal | None = ZERO
+    """What remains of its orders is worth so much. None: not known."""
+
+
+class Sums(Struct, array_like=True):
+    """The same of all symbols together."""
+
+    gross: Decimal = ZERO
+    net: Decimal = ZERO
+    worst: Decimal = ZERO
+    up: Decimal = ZERO
+    down: Decimal = ZERO
+    contracts: Decimal = ZERO
+    """The wider side of each."""
+    long: Decimal = ZERO
+    short: Decimal = ZERO
+    open_count: int = 0
+    """So many symbols in which there is a position, or could be one."""
+    blank_positions: int = 0
+    """So many of which they can't be told."""
+    blank_worsts: int = 0
+    orders: int = 0
+    """So many have anything to go."""
+    open_worth: Decimal = ZERO
+    """What remains of them is worth so much, where it is known."""
+    blank_orders: int = 0
+    """So many symbols of which it is not."""
+
+
+def _blank(qty: Decimal, long: Decimal, short: Decimal) -> Blank:
+    """Without a mark or a rate. Nothing is worth nothing."""
+    if qty:
+        return Blank.ALL
+    return Blank.WORST if long or short else Blank.NOTHING
+
+
+def _weight(of: Standing | Sums, blank: Blank) -> Weight:
+    """What is known of it."""
+    if blank is Blank.NOTHING:
+        return Weight(of.gross, of.net, of.worst, of.net + of.up, of.net - of.down)
+    if blank is Blank.WORST:
+        return Weight(of.gross, of.net, None, None, None)
+    return Weight(None, None, None, None, None)
 
 
 class Judged(NamedTuple):
@@ -93,14 +179,16 @@ class Exposures:
         self.working: dict[str, Working] = {}
         """The orders of which something remains."""
         self.standings: dict[str, Standing] = {}
-        self.gross = self.net = self.worst = ZERO
-        """Of all symbols of which they are known."""
-        self.unknown = [0, 0, 0]
-        """So many symbols of which each is not."""
+        self.sums = Sums()
 
     def remaining(self, symbol: str) -> Remaining:
         standing = self.standings.get(symbol)
         return Remaining() if standing is None else standing.remaining
+
+    def each(self, symbol: str) -> Decimal | None:
+        """What one contract is worth, in the reporting currency. None: it is not known."""
+        standing = self.standings.get(symbol)
+        return None if standing is None else standing.each
 
     def leave(self, order: Working) -> None:
         """Take an order out of the sums, before it changes. Whoever calls weighs its symbol."""
@@ -113,14 +201,25 @@ class Exposures:
         else:
             self.working.pop(order.id, None)
 
+    def lend(self, path: Path, order: Order | Beginning, before: Decimal, now: Decimal) -> None:
+        """So much remained of an order that is none of this book's own, and remains."""
+        remaining = self._standing(path.contract.symbol).remaining
+        remaining.add(order.side, now - before, reduce_only=order.reduce_only)
+        more = bool(now) - bool(before)
+        remaining.orders += more
+        self.sums.orders += more
+        self.weigh(path)
+
     def _count(self, order: Working, sign: int) -> bool:
         """True: something of it remains."""
         begun = order.begun
         left = order.remaining
         if begun is None or not left:
             return False
-        standing = self._standing(begun.symbol)
-        standing.remaining.add(begun.side, left * sign, reduce_only=begun.reduce_only)
+        remaining = self._standing(begun.symbol).remaining
+        remaining.add(begun.side, left * sign, reduce_only=begun.reduce_only)
+        remaining.orders += sign
+        self.sums.orders += sign
         return True
 
     def _standing(self, symbol: str) -> Standing:
@@ -136,24 +235,65 @@ class Exposures:
         """The position or the orders of a symbol have changed."""
         if self._worth.reporting is None:
             return
-        standing = self._standing(path.contract.symbol)
+        standing, sums = self._standing(path.contract.symbol), self.sums
         qty, each = path.last.qty, standing.each
         long, short = standing.remaining.worst(qty)
-        worst = max(long, -short)
-        if not qty and not worst:
-            weight = NOTHING
-        elif each is None:
-            weight = Weight(None if qty else ZERO, None if qty else ZERO, None)
+        if long != standing.long or short != standing.short:
+            self._stretch(standing, long, short)
+        if each is None:
+            net = up = down = ZERO
+            self._mind(standing, _blank(qty, long, short))
         else:
             net = qty * each
-            weight = Weight(abs(net), net, abs(worst * each))
-        old, standing.weight = standing.weight, weight
-        if old.worst is None or weight.worst is None:
-            for at, (new, before) in enumerate(zip(weight, old, strict=True)):
-                self.unknown[at] += (new is None) - (before is None)
-        self.gross += (weight.gross or ZERO) - (old.gross or ZERO)
-        self.net += (weight.net or ZERO) - (old.net or ZERO)
-        self.worst += (weight.worst or ZERO) - (old.worst or ZERO)
+            up = (long - qty) * each if long != qty else ZERO
+            down = (qty - short) * each if short != qty else ZERO
+            if each < 0:
+                up, down = -down, -up
+            if standing.blank:
+                self._mind(standing, Blank.NOTHING)
+        gross = worst = abs(net)
+        if up or down:
+            worst = max(net + up, down - net)
+        if up != standing.up or down != standing.down:
+            sums.up += up - standing.up
+            sums.down += down - standing.down
+            standing.up, standing.down = up, down
+        sums.gross += gross - standing.gross
+        sums.net += net - standing.net
+        sums.worst += worst - standing.worst
+        standing.gross, standing.net, standing.worst = gross, net, worst
+        if standing.remaining.orders or standing.open_worth != ZERO:
+            self._weigh_orders(standing)
+
+    def _weigh_orders(self, standing: Standing) -> None:
+        """Of these alone, whatever the position is. Nothing is netted."""
+        old, now, each = standing.open_worth, standing.remaining, standing.each
+        worth: Decimal | None = ZERO
+        if now.orders:
+            worth = None if each is None else now.total * abs(each)
+        standing.open_worth = worth
+        self.sums.blank_orders += (worth is None) - (old is None)
+        self.sums.open_worth += (worth or ZERO) - (old or ZERO)
+
+    def _stretch(self, standing: Standing, long: Decimal, short: Decimal) -> None:
+        """It could go so far now, in contracts."""
+        sums, old, widest = self.sums, standing.widest, -short
+        if long > widest:
+            widest = long
+        if widest != old:
+            sums.contracts += widest - old
+            if not widest or not old:
+                sums.open_count += 1 if widest else -1
+            standing.widest = widest
+        sums.long += long - standing.long
+        sums.short += short - standing.short
+        standing.long, standing.short = long, short
+
+    def _mind(self, standing: Standing, blank: Blank) -> None:
+        """So much of it can't be told in money."""
+        self.sums.blank_positions += (blank is Blank.ALL) - (standing.blank is Blank.ALL)
+        self.sums.blank_worsts += bool(blank) - bool(standing.blank)
+        standing.blank = blank
 
     def reprice(self, path: Path) -> None:
         """Its mark has changed, or its rate."""
@@ -175,12 +315,45 @@ class Exposures:
 
     def total(self) -> Weight:
         """All symbols together."""
-        gross, net, worst = self.unknown
-        return Weight(
-            None if gross else self.gross,
-            None if net else self.net,
-            None if worst else self.worst,
-        )
+        blank = Blank.WORST if self.sums.blank_worsts else Blank.NOTHING
+        if self.sums.blank_positions:
+            blank = Blank.ALL
+        return _weight(self.sums, blank)
+
+    @property
+    def worst(self) -> Decimal | None:
+        """The worst of all symbols together, as `total` has it."""
+        return None if self.sums.blank_worsts else self.sums.worst
+
+    def of(self, symbol: str) -> Weight:
+        """One symbol."""
+        standing = self.standings.get(symbol)
+        return NOTHING if standing is None else _weight(standing, standing.blank)
+
+    def contracts(self) -> Contracts:
+        """All symbols together."""
+        sums = self.sums
+        return Contracts(sums.contracts, sums.long, sums.short)
+
+    def contracts_of(self, symbol: str) -> Contracts:
+        """One symbol."""
+        standing = self.standings.get(symbol)
+        if standing is None:
+            return NO_CONTRACTS
+        return Contracts(standing.widest, standing.long, standing.short)
+
+    def working_in(self, symbol: str) -> int:
+        """So many orders in it have anything to go."""
+        standing = self.standings.get(symbol)
+        return 0 if standing is None else standing.remaining.orders
+
+    def open_worth(self, symbol: str | None = None) -> Decimal | None:
+        """What remains of all orders is worth so much: of a symbol's, or of all. None: a mark or a
+        rate is missing."""
+        if symbol is None:
+            return None if self.sums.blank_orders else self.sums.open_worth
+        standing = self.standings.get(symbol)
+        return ZERO if standing is None else standing.open_worth
 
     # --- a question
 
@@ -203,11 +376,11 @@ class Exposures:
                 long += qty
             else:
                 short -= qty
-            worst, old = max(long, -short), standing.weight.worst
+            worst = max(long, -short)
             each = standing.each if worst else ZERO
             gross = None
-            if not self.unknown[2] and old is not None and each is not None:
-                gross = self.worst - old + abs(worst * each)
+            if not self.sums.blank_worsts and each is not None:
+                gross = self.sums.worst - standing.worst + abs(worst * each)
             return Judged(long, short, gross, worst <= widest)
         finally:
             setcontext(before)

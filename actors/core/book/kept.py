@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import Struct
 from msgspec.json import Decoder, Encoder
+from msgspec.structs import replace
 
 from ...messages.book import Bust, Correct, Kind, Session
 from ..dumps import array
 from .closed import Closed
-from .exposure import Remaining, Standing, Weight
+from .exposure import Blank, Remaining, Standing, Sums
 from .instruments import Contract
 from .line import Line
 from .odd import Rogue
@@ -65,7 +66,16 @@ class KeptStanding(NamedTuple):
     reducing_buys: Decimal
     reducing_sells: Decimal
     each: Decimal | None
-    weight: Weight
+    long: Decimal
+    short: Decimal
+    blank: Blank
+    gross: Decimal
+    net: Decimal
+    worst: Decimal
+    up: Decimal
+    down: Decimal
+    orders: int
+    open_worth: Decimal | None
 
 
 class KeptPeriod(NamedTuple):
@@ -97,10 +107,7 @@ class Head(Struct, frozen=True, array_like=True):
     until_ns: int
     day: KeptPeriod | None
     week: KeptPeriod | None
-    sums: tuple[Decimal, Decimal, Decimal]
-    """Of exposures: gross, net and worst."""
-    unvalued: tuple[int, int, int]
-    """So many symbols of which each is not known."""
+    sums: Sums
 
 
 class Kept(Struct, frozen=True, array_like=True):
@@ -187,7 +194,6 @@ def _head(book: "AccountBook") -> Head:
         None if each is None else KeptPeriod(each.begin, each.net, each.gaps)
         for each in (sessions.day, sessions.week)
     )
-    gross, net, worst = exposures.unknown
     return Head(
         arrived=book.arrived,
         latest=book.latest,
@@ -209,8 +215,7 @@ def _head(book: "AccountBook") -> Head:
         until_ns=sessions.until_ns,
         day=day,
         week=week,
-        sums=(exposures.gross, exposures.net, exposures.worst),
-        unvalued=(gross, net, worst),
+        sums=replace(exposures.sums),
     )
 
 
@@ -236,8 +241,10 @@ def _path(of: Path) -> KeptPath:
 def _standing(symbol: str, of: Standing) -> KeptStanding:
     left = of.remaining
     return KeptStanding(
-        symbol, left.buys, left.sells, left.reducing_buys, left.reducing_sells, of.each, of.weight
-    )
+        symbol, left.buys, left.sells, left.reducing_buys, left.reducing_sells, of.each, of.long,
+        of.short, of.blank, of.gross, of.net, of.worst, of.up, of.down, left.orders,
+        of.open_worth,
+    )  # fmt: skip
 
 
 def _values(lines: dict[str, Line]) -> Iterator[tuple[str, Key, Decimal]]:
@@ -343,11 +350,15 @@ def _load_sums(book: "AccountBook", found: Kept) -> None:
     sessions.latest_ns, sessions.until_ns = head.latest_ns, head.until_ns
     sessions.day = None if head.day is None else Period(*head.day)
     sessions.week = None if head.week is None else Period(*head.week)
-    exposures.gross, exposures.net, exposures.worst = head.sums
-    exposures.unknown = list(head.unvalued)
-    for symbol, buys, sells, reducing_buys, reducing_sells, each, weight in found.standings:
-        remaining = Remaining(buys, sells, reducing_buys, reducing_sells)
-        exposures.standings[symbol] = Standing(remaining, each, weight)
+    exposures.sums = head.sums
+    for each in found.standings:
+        remaining = Remaining(
+            each.buys, each.sells, each.reducing_buys, each.reducing_sells, each.orders
+        )
+        exposures.standings[each.symbol] = Standing(
+            remaining, each.each, each.long, each.short, each.blank, each.gross, each.net,
+            each.worst, each.up, each.down, max(each.long, -each.short), each.open_worth,
+        )  # fmt: skip
 
 
 def _place(fill: Execution) -> Key:

@@ -21,6 +21,10 @@ class Line:
         """From where on it is known."""
         return self.keys[0] if self.keys else None
 
+    def is_newest(self, arrived: int) -> bool:
+        """What arrived so is what it is now, and not what it was before."""
+        return bool(self.keys) and self.keys[-1][1] == arrived
+
     def put(self, key: Key, value: Decimal) -> Key | None:
         """A value; the place of the one that follows it, None when this is the newest."""
         keys = self.keys

@@ -42,6 +42,8 @@ class Series:
         self.keys: list[Key] = []
         self.worth: list[Decimal] = []
         self.unknown: list[int] = []
+        self.revised = 0
+        """Grows whenever a sample changes, or another one than the last comes or goes."""
         self._peaks: list[Decimal | None] = []
         self._falls: list[Decimal] = []
         self.peak: Decimal | None = None
@@ -72,6 +74,7 @@ class Series:
         if self.keys[at : at + 1] == [key]:
             return
         assert at, "the account's beginning is before it"
+        self.revised += 1
         self.keys.insert(at, key)
         self.worth.insert(at, self.worth[at - 1])
         self.unknown.insert(at, self.unknown[at - 1])
@@ -80,6 +83,7 @@ class Series:
 
     def shift(self, stretches: Iterable[Stretch]) -> None:
         """Take late news into account, and find the peak and the falls again behind it."""
+        self.revised += 1
         keys, worth, unknown = self.keys, self.worth, self.unknown
         first, settled = len(keys), 0
         for begin_key, end_key, more, unknowns in stretches:
@@ -132,6 +136,7 @@ class Series:
 
     def drop(self, keys: Collection[Key]) -> None:
         """Let go of these samples."""
+        self.revised += 1
         kept = [at for at, key in enumerate(self.keys) if key not in keys]
         self.keys = [self.keys[at] for at in kept]
         self.worth = [self.worth[at] for at in kept]
@@ -140,6 +145,7 @@ class Series:
 
     def restore(self, samples: Iterable[tuple[Key, Decimal, int]]) -> None:
         """All of them, as they once were."""
+        self.revised += 1
         self.keys, self.worth, self.unknown = [], [], []
         for key, worth, unknown in samples:
             self.keys.append(key)

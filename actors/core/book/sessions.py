@@ -15,6 +15,7 @@ from ...messages.book import Session
 from .late import Late
 from .numbers import ZERO
 from .path import Execution, Key, Path, Step
+from .series import Series
 from .times import last_reset, next_reset, text
 from .worth import Cash, Worth
 
@@ -29,6 +30,11 @@ class Period:
     begin: Key
     net: Decimal = ZERO
     gaps: int = 0
+    opened: Decimal | None = None
+    """What the account was worth when it began, as it was found last."""
+    found_in: tuple[Series, int] | None = None
+    """In which samples that was, and in which state of them. None: they may change by themselves.
+    """
 
 
 class Sessions:
@@ -186,5 +192,17 @@ class Sessions:
         worth = self._worth
         if period is None or worth.unknown:
             return None
-        opened = self._opened(period.begin)
+        opened = self.opened(period)
         return None if opened is None else worth.total - opened
+
+    def opened(self, period: Period) -> Decimal | None:
+        """What the account was worth just before a period, less transfers; it is asked for with
+        every order, and found anew only when a sample has changed. None: it was not known."""
+        series = self._worth.series
+        found_in = period.found_in
+        if found_in is None or found_in[0] is not series or found_in[1] != series.revised:
+            period.opened = self._opened(period.begin)
+            # Once there is one behind the beginning, those that come at the end are so too.
+            is_behind = bool(series.keys) and series.keys[-1] >= period.begin
+            period.found_in = (series, series.revised) if is_behind else None
+        return period.opened

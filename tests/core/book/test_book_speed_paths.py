@@ -253,8 +253,8 @@ def test_every_step_is_found_again_from_the_few_that_are_kept(late: int) -> None
 
 
 def sums(exposures: Exposures) -> object:
-    total = exposures.total()
-    return [shown.shown(each) for each in total]
+    figures = [*exposures.total(), *exposures.contracts()]
+    return [exposures.sums.open_count, *(shown.shown(each) for each in figures)]
 
 
 @given(events=st.lists(fresh, max_size=40), order=orders.filter(lambda each: each.id == "0"))

@@ -234,6 +234,37 @@ def test_a_period_that_is_over_has_brought_what_it_had_brought_at_its_end(
                 assert book.sessions.over(period.begin[0], end) == wanted
 
 
+@unhurried
+@given(logs(distinct=False))
+def test_open_orders_are_counted_and_weighed_as_they_are_one_by_one(
+    new_log: NewLog, events: list[Event]
+) -> None:
+    book = new_log(*events).book
+    loaded = new_log().book
+    loaded.load(b"".join(book.dump()))
+    exposures = book.exposures
+    unpriced, worth = 0, Decimal(0)
+    for symbol in SYMBOLS:
+        left = [
+            order.remaining
+            for order in book.orders.values()
+            if order.remaining and order.begun.symbol == symbol
+        ]
+        each = exposures.each(symbol)
+        assert exposures.working_in(symbol) == len(left)
+        if book.worth.reporting is not None:
+            unpriced += bool(left) and each is None
+            worth += sum(left) * abs(each or Decimal(0))
+            one = sum(left) * abs(each) if left and each is not None else None if left else 0
+            assert exposures.open_worth(symbol) == one
+        assert loaded.exposures.working_in(symbol) == len(left)
+        assert loaded.exposures.open_worth(symbol) == exposures.open_worth(symbol)
+    assert exposures.sums.orders == sum(bool(order.remaining) for order in book.orders.values())
+    assert exposures.open_worth() == (None if unpriced else worth)
+    assert loaded.exposures.sums.orders == exposures.sums.orders
+    assert loaded.exposures.open_worth() == exposures.open_worth()
+
+
 trades = st.lists(st.tuples(sides, quantities, prices), min_size=1, max_size=12)
 
 
@@ -491,3 +522,30 @@ def test_a_book_that_was_put_away_has_the_same_orders_and_sums(
     assert [working[each].state for each in expected] == [
         order.state for order in expected.values()
     ]
+
+
+@unhurried
+@given(logs(distinct=False))
+def test_the_sums_over_symbols_are_those_of_an_oracle(
+    new_log: NewLog, oracle: Oracle, events: list[Event]
+) -> None:
+    log = new_log(*events)
+    assume(log.book.worth.reporting is not None)
+    sides = [
+        (position["worst_long"], position["worst_short"])
+        for position in oracle(events)["positions"].values()
+    ]
+    gross = [max(long, -short) for long, short in sides]
+    exposures = log.book.exposures
+    assert exposures.sums.open_count == sum(map(bool, gross))
+    assert [Fraction(each) for each in exposures.contracts()] == [
+        sum(gross), sum(long for long, _ in sides), sum(short for _, short in sides)
+    ]  # fmt: skip
+    total = exposures.total()
+    if total.worst is not None:
+        worth = [
+            (exposures.each(symbol) or 0, *log.book.exposures.contracts_of(symbol)[1:])
+            for symbol in log.positions
+        ]
+        assert total.high == sum(max(long * each, short * each) for each, long, short in worth)
+        assert total.low == sum(min(long * each, short * each) for each, long, short in worth)

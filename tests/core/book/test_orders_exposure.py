@@ -247,6 +247,31 @@ def test_a_missing_rate_makes_it_unknown_too(log: Log) -> None:
     assert log.worth["worst_gross_notional"] == "15"
 
 
+def test_the_most_and_the_least_that_everything_could_be_worth(log: Log) -> None:
+    log.account().linear("A").linear("B").mark("10", "A").mark("-5", "B")
+    log.buy("1", "3", "10", "A").order("a", "sell", "4", "A").order("b", "buy", "2", "B")
+    total = log.book.exposures.total()
+    # A: from 30 down to -10; B: from 0 down to -10, for its price is below nothing.
+    assert (total.high, total.low) == (Decimal(30), Decimal(-20))
+    assert total.worst == Decimal(40)
+    one = log.book.exposures.of("A")
+    assert (one.high, one.low, one.worst) == (Decimal(30), Decimal(-10), Decimal(30))
+
+
+def test_contracts_are_counted_without_a_mark(log: Log) -> None:
+    log.account().linear("A").linear("B").linear("C").buy("1", "3", "10", "A")
+    log.order("a", "sell", "8", "A").order("b", "buy", "2", "B")
+    log.order("c", "sell", "2", "C", reduce_only=True)
+    exposures = log.book.exposures
+    assert exposures.contracts() == (Decimal(7), Decimal(5), Decimal(-5))
+    assert exposures.contracts_of("A") == (Decimal(5), Decimal(3), Decimal(-5))
+    # C has nothing that could be reduced.
+    assert exposures.sums.open_count == 2
+    log.tell("cancel", id="b").tell("cancel", id="a").sell("2", "3", "10", "A")
+    assert exposures.contracts() == (Decimal(0), Decimal(0), Decimal(0))
+    assert exposures.sums.open_count == 0
+
+
 # --- one order more
 
 
