@@ -20,7 +20,7 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from . import accounts, daemon, halts, history, metrics, talk, tree
+from . import accounts, daemon, gate, halts, history, limits, metrics, talk, tree, watching
 from .accounts import (
     AccountClosed,
     AccountOpened,
@@ -67,6 +67,27 @@ from .daemon import (
     Reloaded,
     ShowConfig,
 )
+from .gate import (
+    Acked,
+    CancelAsked,
+    Canceled,
+    Check,
+    Decision,
+    Dropped,
+    Expired,
+    Filled,
+    Marked,
+    OrderAcked,
+    OrderAsked,
+    OrderDecided,
+    OrderSent,
+    Rejected,
+    RuleRearmed,
+    Sent,
+    Ticket,
+    TicketMisused,
+    Verdict,
+)
 from .halts import (
     Cause,
     CompleteRecovery,
@@ -107,6 +128,24 @@ from .history import (
     ProjectionRebuilt,
     SnapshotSkipped,
 )
+from .limits import (
+    Given,
+    KeyChange,
+    LimitChange,
+    Limits,
+    LimitsAre,
+    LimitsChanged,
+    LimitsLoosened,
+    LimitsTightened,
+    PreviewReload,
+    Rearmed,
+    RearmRule,
+    ReloadPreviewed,
+    ResetLimit,
+    SetLimit,
+    Setting,
+    ShowLimits,
+)
 from .metrics import Metric, Taken
 from .talk import (
     Error,
@@ -140,6 +179,15 @@ from .tree import (
     Pulse,
     SupervisorEscalated,
 )
+from .watching import (
+    CloseAsked,
+    Edge,
+    EdgeReported,
+    LimitUnknown,
+    LimitWarned,
+    RuleCalm,
+    RuleTripped,
+)
 
 ClientCommand = (
     talk.Commands
@@ -148,6 +196,9 @@ ClientCommand = (
     | halts.Commands
     | metrics.Commands
     | accounts.Commands
+    | gate.Commands
+    | limits.Commands
+    | watching.Commands
 )
 """What may arrive on the socket. Anything else gets a typed error."""
 
@@ -158,9 +209,20 @@ AnyReply = (
     | halts.Replies
     | metrics.Replies
     | accounts.Replies
+    | gate.Replies
+    | limits.Replies
 )
 AnyPush = talk.Pushes
-AnyFact = tree.Facts | daemon.Facts | halts.Facts | history.Facts | accounts.Facts
+AnyFact = (
+    tree.Facts
+    | daemon.Facts
+    | halts.Facts
+    | history.Facts
+    | accounts.Facts
+    | gate.Facts
+    | limits.Facts
+    | watching.Facts
+)
 
 
 class Recorded(Struct, frozen=True, kw_only=True):
@@ -180,6 +242,7 @@ __all__ = [
     "PROTOCOL",
     "AccountClosed",
     "AccountOpened",
+    "Acked",
     "ActorKillAsked",
     "ActorKilled",
     "ActorSilent",
@@ -193,7 +256,10 @@ __all__ = [
     "BookFlagged",
     "Booked",
     "By",
+    "CancelAsked",
+    "Canceled",
     "Cause",
+    "Check",
     "ChildEnded",
     "ChildFailed",
     "ChildHeld",
@@ -201,6 +267,7 @@ __all__ = [
     "ChildRestarted",
     "ChildStuck",
     "ClientCommand",
+    "CloseAsked",
     "Command",
     "CompleteRecovery",
     "ConfigIs",
@@ -208,12 +275,19 @@ __all__ = [
     "ConfigReloaded",
     "DaemonStarted",
     "DaemonStopped",
+    "Decision",
+    "Dropped",
+    "Edge",
+    "EdgeReported",
     "EquityAgreed",
     "EquityDrifted",
     "EquityReported",
     "Error",
+    "Expired",
     "Fact",
+    "Filled",
     "Freeze",
+    "Given",
     "Halt",
     "HaltPlaced",
     "HaltsAre",
@@ -223,46 +297,73 @@ __all__ = [
     "InstrumentDelisted",
     "InstrumentListed",
     "JournalRepaired",
+    "KeyChange",
     "KillActor",
     "KillSwitchTriggered",
     "LeaseLapsed",
     "LeaseRenewed",
+    "LimitChange",
+    "LimitUnknown",
+    "LimitWarned",
+    "Limits",
+    "LimitsAre",
+    "LimitsChanged",
+    "LimitsLoosened",
+    "LimitsTightened",
     "Listing",
     "Loosening",
     "LooseningProposed",
     "LooseningWithdrawn",
     "Lsn",
+    "Marked",
     "MessageId",
     "MessageQuarantined",
     "Metric",
     "Mode",
     "Name",
+    "OrderAcked",
+    "OrderAsked",
+    "OrderDecided",
+    "OrderSent",
     "OrdersAre",
     "PnlIs",
     "Position",
     "PositionsAre",
+    "PreviewReload",
     "ProjectionRebuilt",
     "Pulse",
     "Push",
+    "RearmRule",
+    "Rearmed",
     "Reason",
     "Recorded",
     "Recover",
     "RecoveryCompleted",
     "RecoveryStarted",
     "Refused",
+    "Rejected",
     "Reload",
+    "ReloadPreviewed",
     "Reloaded",
     "Reply",
     "Report",
     "ReportEquity",
     "ReportEvents",
     "Reported",
+    "ResetLimit",
+    "RuleCalm",
+    "RuleRearmed",
+    "RuleTripped",
     "Scope",
     "Seconds",
+    "Sent",
     "SessionClockSet",
     "SessionReset",
+    "SetLimit",
+    "Setting",
     "ShowConfig",
     "ShowHalts",
+    "ShowLimits",
     "ShowOrders",
     "ShowPnl",
     "ShowPositions",
@@ -275,6 +376,8 @@ __all__ = [
     "SupervisorEscalated",
     "SwitchIs",
     "Taken",
+    "Ticket",
+    "TicketMisused",
     "TimeNoted",
     "Told",
     "Trigger",
@@ -285,6 +388,7 @@ __all__ = [
     "UntilInstant",
     "UntilOperator",
     "UntilSession",
+    "Verdict",
     "Version",
     "VersionIs",
     "Welcome",

@@ -68,3 +68,5 @@ class Fact(Struct, frozen=True, kw_only=True, tag_field="type"):
 
     SCHEMA: ClassVar[int] = 1
     BEARING: ClassVar[Bearing] = "neutral"
+    UNLOGGED: ClassVar[tuple[str, ...]] = ()
+    """Fields that are too long for a line of the log. History has them."""

@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from .base import Bearing, By, Command, Fact, Reply
+from .limits import LimitChange
 
 
 class ShowConfig(Command, frozen=True, kw_only=True, tag="config"):
@@ -19,11 +20,14 @@ class Reload(Command, frozen=True, kw_only=True, tag="reload"):
 
 
 class Reloaded(Reply, frozen=True, kw_only=True, tag="reloaded"):
-    """What the reload changed, and what waits for a restart to be true."""
+    """What the reload changed, and what waits for a restart to be true. `waiting`: what it loosens
+    and is not in force yet, for the disk has not confirmed it; riskd goes on trying."""
 
     source: str
     changed: list[str]
     needs_restart: list[str]
+    limits: list[LimitChange]
+    waiting: list[LimitChange]
 
 
 class DaemonStarted(Fact, frozen=True, kw_only=True, tag="daemon_started"):
