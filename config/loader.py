@@ -9,7 +9,7 @@ import hashlib
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,7 +19,9 @@ from msgspec import Struct
 
 from .lines import KeyPath, positions
 from .problems import ConfigInvalid, Problem, dotted
+from .profiles import excess
 from .schema import Config
+from .schema.rules import SessionHours
 from .walk import FINDINGS_MAX, Finding, Unreadable, read
 
 FILE_BYTES_MAX = 4 * 1024 * 1024
@@ -62,7 +64,7 @@ def load(path: Path, environment: Mapping[str, str]) -> Loaded:
 def parse(text: str, source: str, environment: Mapping[str, str]) -> Loaded:
     """The configuration in a text; `source` is what messages call it."""
     config = parse_as(Config, text, source, environment)
-    if findings := tuple(islice(_without_zone(config), FINDINGS_MAX)):
+    if findings := tuple(islice(chain(_without_zone(config), _in_excess(config)), FINDINGS_MAX)):
         raise ConfigInvalid(_problems(findings, text, source))
     return Loaded(config, source, hashlib.sha256(text.encode()).hexdigest())
 
@@ -111,6 +113,11 @@ def _without_zone(config: Config) -> Iterator[Finding]:
     known: dict[str, bool] = {"UTC": True}
     zones: list[tuple[KeyPath, str]] = [(("session", "zone"), config.session.zone)]
     zones += [(("instruments", i, "zone"), each.zone) for i, each in enumerate(config.instruments)]
+    zones += [
+        (("rules", i, "zone"), each.zone)
+        for i, each in enumerate(config.rules)
+        if isinstance(each, SessionHours) and each.zone is not None
+    ]
     for path, zone in zones:
         if zone not in known:
             known[zone] = _is_zone(zone)
@@ -118,6 +125,13 @@ def _without_zone(config: Config) -> Iterator[Finding]:
             message = "is no time zone that this machine knows"
             remedy = "write one of the IANA database, and see that tzdata is installed"
             yield Finding(path, message, remedy)
+
+
+def _in_excess(config: Config) -> Iterator[Finding]:
+    """A fact has to hold all rules."""
+    if found := excess(config):
+        message = f"and the profiles of accounts bring {found} bytes more than riskd can keep"
+        yield Finding(("rules",), message, "remove some")
 
 
 def _is_zone(name: str) -> bool:

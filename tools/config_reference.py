@@ -5,7 +5,7 @@ python -m riskd.tools.config_reference toml > config/example.toml
 """
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import attrs
 import click
@@ -54,18 +54,25 @@ def markdown() -> Iterator[str]:
     """The lines of the reference page: a table a section."""
     yield _PAGE
     for section, struct in _tables():
-        yield f"## `[{section}]`\n\n{struct.__doc__}\n"
+        yield f"## `[{section}]`\n\n{_doc(struct)}\n"
         yield from _table(msgspec.structs.fields(struct))
     for entry in _entries():
         yield f"## `{entry.title}`\n\n{entry.about}\n"
         yield from _table(_required_first(msgspec.structs.fields(entry.struct)))
     for section, meaning, structs in _arrays():
         yield f"## `[[{section}]]`\n\n{meaning} None unless written. All have these keys:\n"
-        (shared,) = set(map(_parent, structs.values()))
+        shared = _shared(structs.values())
         yield from _table(msgspec.structs.fields(shared))
+        for family, some in _families(structs).items():
+            if family is not shared:
+                yield f"{_doc(family)} {', '.join(some)}: these have the following keys too.\n"
+                inner = shared.__struct_fields__
+                fields = msgspec.structs.fields(family)
+                yield from _table(field for field in fields if field.name not in inner)
         for kind, struct in structs.items():
-            yield f"### `{kind}`\n\n{struct.__doc__}\n"
-            yield from _table(_own(struct))
+            yield f"### `{kind}`\n\n{_doc(struct)}\n"
+            if own := _own(struct):
+                yield from _table(own)
     yield _NOT_BUILT
     yield from (f"- `[{section}]`: {why}" for section, why in NOT_BUILT.items())
     yield f"\n{_EMBEDDED}\n```toml\n{text_of(PAPER)}```"
@@ -75,7 +82,7 @@ def toml() -> Iterator[str]:
     """The lines of a file that holds every key at its default."""
     yield "# Every key of riskd at its default. A key whose default is worked out is commented out."
     for section, struct in _tables():
-        yield f"\n# {struct.__doc__}\n[{section}]\n"
+        yield f"\n# {_doc(struct)}\n[{section}]\n"
         yield from map(_assignment, msgspec.structs.fields(struct))
     for entry in _entries():
         yield _comment(entry.about, before="\n")
@@ -83,14 +90,16 @@ def toml() -> Iterator[str]:
         yield from map(_possible, _required_first(msgspec.structs.fields(entry.struct)))
     for section, meaning, structs in _arrays():
         yield _comment(
-            f"{meaning} None unless written. One of each kind, without the keys that all have; "
+            f"{meaning} None unless written. One of each kind, without the keys that most have; "
             "docs/configuration.md says what each means.",
             before="\n",
         )
+        usual = _usual(structs)
         for kind, struct in structs.items():
-            yield f"\n# {struct.__doc__}\n# [[{section}]]\n# {kind}"
-            required = [f for f in msgspec.structs.fields(_parent(struct)) if f.required]
-            yield from map(_possible, (*required, *_own(struct)))
+            yield _comment(_doc(struct), before="\n")
+            yield f"# [[{section}]]\n# {kind}"
+            required = [f for f in msgspec.structs.fields(usual[struct]) if f.required]
+            yield from map(_possible, (*required, *_own(struct, usual[struct])))
 
 
 def _tables() -> Iterator[tuple[str, type[Struct]]]:
@@ -124,7 +133,7 @@ def _entries() -> Iterator[_Entry]:
                 continue
         match kinds.kind(item):
             case kinds.Table(struct):
-                about = f"{struct.__doc__} {meaning} None unless written; at most {lengths[-1]}."
+                about = f"{_doc(struct)} {meaning} None unless written; at most {lengths[-1]}."
                 yield _Entry(title, opened, about, struct)
 
 
@@ -145,9 +154,42 @@ def _parent(struct: type[Struct]) -> type[Struct]:
     return parent
 
 
-def _own(struct: type[Struct]) -> list[FieldInfo]:
+def _doc(struct: type[Struct]) -> str:
+    """In one line."""
+    return " ".join((struct.__doc__ or "").split())
+
+
+def _shared(structs: Iterable[type[Struct]]) -> type[Struct]:
+    """What all of them are."""
+    first, *others = structs
+    common = (base for base in first.__mro__ if all(issubclass(each, base) for each in others))
+    return next(base for base in common if issubclass(base, Struct))
+
+
+def _families(structs: Mapping[str, type[Struct]]) -> dict[type[Struct], list[str]]:
+    """Kinds by what they are kinds of."""
+    found: dict[type[Struct], list[str]] = {}
+    for struct in structs.values():
+        found.setdefault(_parent(struct), []).append(f"`{struct.__struct_config__.tag}`")
+    return found
+
+
+def _usual(structs: Mapping[str, type[Struct]]) -> dict[type[Struct], type[Struct]]:
+    """By kind: what it is a kind of, as most others are. A family that no other one is a kind of is
+    a few kinds with the same keys, and those are as much each one's own."""
+    families, shared = _families(structs), _shared(structs.values())
+    outer = {base for family in families for base in family.__mro__[1:]}
+    found = {}
+    for struct in structs.values():
+        family = _parent(struct)
+        is_usual = family is shared or family in outer
+        found[struct] = family if is_usual else _parent(family)
+    return found
+
+
+def _own(struct: type[Struct], parent: type[Struct] | None = None) -> list[FieldInfo]:
     """What one kind has and the others have not; what must be written comes first."""
-    shared = _parent(struct).__struct_fields__
+    shared = (parent or _parent(struct)).__struct_fields__
     own = [field for field in msgspec.structs.fields(struct) if field.name not in shared]
     return _required_first(own)
 
@@ -169,8 +211,8 @@ def _row(field: FieldInfo) -> str:
             default = "required"
         case FieldInfo(default=None):
             default = "unset"
-        case FieldInfo(default=value):
-            default = f"`{_toml(value)}`"
+        case _:
+            default = f"`{_toml(_default(field))}`"
     effect = "restart" if kinds.needs_restart(field.type) else "reload"
     meaning = kinds.description(field.type)
     cells = (f"`{field.encode_name}`", kinds.wording(field.type), default, meaning, effect)
@@ -182,13 +224,20 @@ def _assignment(field: FieldInfo) -> str:
     comment = _comment(meaning)
     if field.default is None:
         return f"{comment}\n# {field.encode_name} = {_toml(_example(field))}\n"
-    return f"{comment}\n{field.encode_name} = {_toml(field.default)}\n"
+    return f"{comment}\n{field.encode_name} = {_toml(_default(field))}\n"
 
 
 def _possible(field: FieldInfo) -> str:
     """A key of an entry that is there to be copied."""
     unset = field.required or field.default is None
-    return f"# {field.encode_name} = {_toml(_example(field) if unset else field.default)}"
+    return f"# {field.encode_name} = {_toml(_example(field) if unset else _default(field))}"
+
+
+def _default(field: FieldInfo) -> object:
+    if field.default is not msgspec.NODEFAULT:
+        return field.default
+    assert field.default_factory is not msgspec.NODEFAULT, "what has no default is required"
+    return field.default_factory()
 
 
 def _comment(text: str, before: str = "") -> str:
@@ -204,7 +253,11 @@ def _examples(annotation: kinds.Annotation) -> Iterator[object]:
 
 
 def _toml(value: object) -> str:
-    """A default as TOML writes it; JSON writes booleans, numbers, text and flat lists alike."""
+    """A default as TOML writes it; JSON writes booleans, numbers, text and flat lists alike, and
+    tables nearly so."""
+    if isinstance(value, Mapping):
+        keys = (f"{_toml(key)} = {_toml(each)}" for key, each in value.items())
+        return f"{{{', '.join(keys)}}}"
     return msgspec.json.encode(value).decode()
 
 

@@ -12,9 +12,13 @@ from collections.abc import Iterator, Mapping
 
 from msgspec import field
 
+from . import agreement
 from .base import RESTART, Disagreement, Section
 from .daemon import Control, Journal, Riskd, Security, Supervision
+from .gate import Gate, OnExcess
 from .halting import KillSwitch, Lease, Session
+from .profiles import BUILT_IN, PROFILES_MAX, Profile, Profiles
+from .rules import AnyRule, Rule, Rules
 from .trading import (
     ACCOUNTS_MAX,
     INSTRUMENTS_MAX,
@@ -38,10 +42,8 @@ from .triggers import (
 NOT_BUILT: Mapping[str, str] = {
     "brokers": "none would be connected",
     "workers": "none would be started",
-    "rules": "no order would be held to them",
     "alerting": "nobody would be told anything",
     "web": "no page would be served",
-    "profiles": "no limit would follow from them",
 }
 """Sections that later versions act on, and what silence about them would hide in this one."""
 
@@ -59,29 +61,30 @@ class Config(Section, frozen=True, kw_only=True):
     accounts: Accounts = field(default_factory=dict)
     instruments: Instruments = ()
     book: Book = Book()
+    gate: Gate = Gate()
+    profiles: Profiles = field(default_factory=dict)
+    rules: Rules = ()
     triggers: Triggers = ()
     security: Security = Security()
 
     def disagreements(self) -> Iterator[Disagreement]:
-        """Triggers and instruments are known by their names, each by its own."""
-        for key, word, names in (
-            ("triggers", "name", [trigger.name for trigger in self.triggers]),
-            ("instruments", "symbol", [each.symbol for each in self.instruments]),
-        ):
-            first: dict[str, int] = {}
-            for index, name in enumerate(names):
-                if first.setdefault(name, index) != index:
-                    problem = f"is that of {key}[{first[name]}] too"
-                    yield Disagreement(key, problem, "give each its own", (index, word))
+        """What has a name has its own, and what is named is there."""
+        yield from agreement.twice(self)
+        yield from agreement.profiles(self)
+        yield from agreement.scopes(self)
+        yield from agreement.lockouts(self)
 
 
 __all__ = [
     "ACCOUNTS_MAX",
+    "BUILT_IN",
     "INSTRUMENTS_MAX",
     "NOT_BUILT",
+    "PROFILES_MAX",
     "RESTART",
     "TRIGGERS_MAX",
     "Account",
+    "AnyRule",
     "AnyTrigger",
     "Book",
     "Command",
@@ -89,11 +92,16 @@ __all__ = [
     "Control",
     "Disagreement",
     "FileAppears",
+    "Gate",
     "Instrument",
     "Journal",
     "KillSwitch",
     "Lease",
+    "OnExcess",
+    "Profile",
     "Riskd",
+    "Rule",
+    "Rules",
     "Section",
     "Security",
     "Session",

@@ -10,6 +10,8 @@ from .base import Disagreement, Section, Zone
 
 ACCOUNTS_MAX = 256
 INSTRUMENTS_MAX = 20_000
+STRATEGIES_MAX = 256
+"""Of one account, or of one profile."""
 DIGITS_MAX = 30
 """Of a number, before its point and after it, as in the book."""
 
@@ -81,6 +83,20 @@ class Account(Section, frozen=True, kw_only=True):
             examples=["sim"],
         ),
     ] = None
+    profile: Annotated[
+        Named,
+        Meta(
+            description="The capital profile whose limits it has besides those of `[[rules]]`: "
+            "micro, low, normal, aggressive, or one of `[profiles]`.",
+        ),
+    ] = "normal"
+    strategies: Annotated[
+        tuple[Named, ...],
+        Meta(
+            max_length=STRATEGIES_MAX,
+            description="The strategies that may trade in it. None named: any may.",
+        ),
+    ] = ()
 
     def disagreements(self) -> Iterator[Disagreement]:
         """The book counts with so many digits."""

@@ -84,8 +84,8 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
 max_clients = 0
 send_timeout = 1.0
 
-[[rules]]
-kind = "max_position"
+[[workers]]
+name = "mm-1"
 
 [riskd]
 stop_timeout_s = "30"
@@ -94,7 +94,7 @@ log_level = "warn"
     expected = """\
 FILE:2: control.max_clients: is out of bounds; write a whole number from 1 up to 65536
 FILE:3: control.send_timeout: is not a key that riskd knows; did you mean "send_timeout_s"?
-FILE:5: rules: this version of riskd does not act on [rules]: no order would be held to them; \
+FILE:5: workers: this version of riskd does not act on [workers]: none would be started; \
 remove it, or run a version that does
 FILE:9: riskd.stop_timeout_s: is text; write a number above 0 up to 3600
 FILE:10: riskd.log_level: is none of the known words; did you mean "warning"?

@@ -21,7 +21,16 @@ from riskd.config import (
     masked,
     parse,
 )
-from riskd.config.schema import Account, AnyTrigger, Control, Instrument, Riskd, Security
+from riskd.config.schema import (
+    Account,
+    AnyRule,
+    AnyTrigger,
+    Control,
+    Instrument,
+    Profile,
+    Riskd,
+    Security,
+)
 from riskd.tools import config_reference
 
 ROOT = Path(__file__).parents[2]
@@ -53,8 +62,8 @@ def test_masked_shows_every_key_secrets_as_the_mask_and_what_is_unset_as_null() 
     assert json.loads(json.dumps(masked(Config()))) == masked(Config())
     tables = {name: keys for name, keys in masked(Config()).items() if isinstance(keys, dict)}
     assert {f"{name}.{key}" for name, keys in tables.items() for key in keys} == KEYS
-    assert masked(Config()).keys() - tables.keys() == {"instruments", "triggers"}
-    assert masked(Config())["accounts"] == {}
+    assert masked(Config()).keys() - tables.keys() == {"instruments", "rules", "triggers"}
+    assert masked(Config())["accounts"] == masked(Config())["profiles"] == {}
 
 
 def test_the_schema_says_of_every_key_what_it_means_and_that_there_are_no_others() -> None:
@@ -150,12 +159,13 @@ def test_the_example_names_every_key_and_its_unset_ones_are_valid_too(tmp_path: 
 def test_each_entry_of_the_example_is_valid_when_it_is_opened() -> None:
     kinds_seen: list[type[Struct]] = []
     for piece in EXAMPLE.read_text().split("\n\n"):
-        if header := re.search(r"^# \[(accounts\.main\]|\[)", piece, re.MULTILINE):
+        if header := re.search(r"^# \[((accounts|profiles)\.main\]|\[)", piece, re.MULTILINE):
             rows = piece[header.start() :].splitlines()
             opened = parse("\n".join(row[2:] for row in rows), "FILE", {}).config
             kinds_seen += map(type, (*opened.accounts.values(), *opened.instruments))
-            kinds_seen += map(type, opened.triggers)
-    assert kinds_seen == [Account, Instrument, *get_args(AnyTrigger)]
+            kinds_seen += map(type, (*opened.profiles.values(), *opened.rules, *opened.triggers))
+    entries = [Account, Instrument, Profile]
+    assert kinds_seen == [*entries, *get_args(AnyRule), *get_args(AnyTrigger)]
 
 
 @pytest.mark.parametrize(

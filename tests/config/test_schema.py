@@ -17,7 +17,9 @@ SECTIONS = {
 }
 ENTRIES = {
     **{f"triggers.{each.__struct_config__.tag}": each for each in get_args(schema.AnyTrigger)},
+    **{f"rules.{each.__struct_config__.tag}": each for each in get_args(schema.AnyRule)},
     "accounts": schema.Account,
+    "profiles": schema.Profile,
     "instruments": schema.Instrument,
 }
 FIELDS = [

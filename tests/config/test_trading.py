@@ -125,7 +125,7 @@ def test_more_accounts_or_instruments_than_riskd_keeps_are_refused() -> None:
         (account("balance = 0.5"), "accounts.a.balance", "is a floating-point number"),
         (account("balance = '1e30'"), "accounts.a.balance", "has more than 30 digits"),
         (account("exchange = 'a b'"), "accounts.a.exchange", "is out of bounds; write a name of"),
-        (account("profile = 'normal'"), "accounts.a.profile", "is not a key that riskd knows"),
+        (account("profile = 'norml'"), "accounts.a.profile", "is no profile"),
         ("[[instruments]]\n", "instruments[0].symbol", "is required; write a symbol"),
         (instrument("symbol = ''"), "instruments[0].symbol", "is out of bounds"),
         (instrument("symbol = 'a b'"), "instruments[0].symbol", "is out of bounds"),

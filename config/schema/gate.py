@@ -1,0 +1,30 @@
+"""`[gate]`: how orders are answered."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from .base import Section
+
+OnExcess = Literal["block", "scale_down"]
+
+
+class Gate(Section, frozen=True, kw_only=True):
+    """How orders are answered."""
+
+    on_excess: Annotated[
+        OnExcess,
+        Meta(
+            description="What becomes of an order that asks for more than a limit has left, unless "
+            "its rule says so itself. `scale_down`: it may have the rest, rounded down to whole "
+            "lots, if all rules pass that. `block`: it has nothing.",
+        ),
+    ] = "block"
+    ticket_s: Annotated[
+        float,
+        Meta(
+            ge=0.01,
+            le=3_600,
+            description="Seconds in which what was permitted must be sent, or be asked for again.",
+        ),
+    ] = 2.0
