@@ -1,0 +1,282 @@
+"""The decision: allow, scale down or block. A pure function of the order, what is known, and now.
+
+What is asked first, in this order: does anything trade here at all; may this caller ask for this;
+was it asked before; can the order be read. The first no is the answer. Then every rule in whose
+scope the order is says what it thinks, whatever the others said, for the answer names the largest
+quantity that all of them would let pass. The first block in the order of evaluation is the answer;
+without one, the smallest of the quantities that rules would cut the order down to, on whole lots,
+if all rules pass an order of that size.
+
+A rule that can't be evaluated, or fails, blocks what adds risk. An order that adds none passes, and
+that is told. No path leads to `allow` but the one on which every rule was asked and none objected.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Literal, NamedTuple
+
+import attrs
+
+from ...messages import Mode
+from ...messages.gate import OrderAsked, RiskLevel, Verdict
+from ..book.numbers import ZERO, exact
+from ..books import Books
+from ..held import Held
+from .answers import Answered, Answers
+from .asked import Asked, Identity, Unreadable, digest, read
+from .place import Place, scopes_of
+from .rule import Found, Judge, unknown
+from .rules.order import on_lot
+from .ruleset import Ruleset
+from .view import Moment, View
+
+OnExcess = Literal["block", "scale_down"]
+
+
+@attrs.frozen(kw_only=True)
+class Knowledge:
+    """All that a decision rests on."""
+
+    books: Books
+    rules: Ruleset
+    memories: Mapping[str, Any]
+    """What rules remember, by their id."""
+    is_active: bool
+    """The kill switch is."""
+    modes: Mapping[str, Mode]
+    """The strictest halt of each scope that has one."""
+    on_excess: OnExcess
+    doubt: str | None = None
+    """Why what is known can't be relied on."""
+    answers: Answers | None = None
+    """What was answered before. None: nothing was."""
+
+
+class Opinion(NamedTuple):
+    """What one rule said."""
+
+    judge: Judge[Any]
+    found: Found
+
+
+class Decided(NamedTuple):
+    """The answer, and what every rule said that had something to say. `view` is there once the
+    order could be looked at; `again` if it was asked before, and that is the answer still."""
+
+    verdict: Verdict
+    opinions: Sequence[Opinion] = ()
+    scopes: tuple[str, ...] = ()
+    view: View | None = None
+    again: Answered | None = None
+
+
+def decide(
+    order: OrderAsked, who: Identity, known: Knowledge, moment: Moment, *, explains: bool = False
+) -> Decided:
+    """Judge an order. Nothing is changed by it."""
+    with exact():
+        try:
+            found = _decide(order, who, known, moment, explains=explains)
+        except _Blocked as no:
+            found = Decided(no.verdict(known), (), no.scopes)
+        return found
+
+
+class _Blocked(Exception):
+    """A no before any rule was asked."""
+
+    def __init__(
+        self,
+        code: str,
+        *,
+        rule: str,
+        scope: str | None = None,
+        missing: str | None = None,
+        scopes: tuple[str, ...] = (),
+    ) -> None:
+        super().__init__(code)
+        self.code, self.rule, self.scope, self.missing = code, rule, scope, missing
+        self.scopes = scopes
+
+    def verdict(self, known: Knowledge) -> Verdict:
+        return Verdict(
+            decision="block",
+            qty=ZERO,
+            code=self.code,
+            rule=self.rule,
+            scope=self.scope,
+            max_qty=ZERO,
+            missing=self.missing,
+            risk_level="warning" if known.is_active else "critical",
+            ess_active=not known.is_active,
+        )
+
+
+def _decide(
+    order: OrderAsked, who: Identity, known: Knowledge, moment: Moment, *, explains: bool
+) -> Decided:
+    books = known.books
+    place = known.rules.place(books, order, who.worker)
+    inside = scopes_of(books, order, who.worker) if place is None else place.scopes
+    mode = _fence(known, inside)
+    held = _permitted(order, who, books.accounts.get(order.account))
+    again = _answered(order, who, known, held)
+    if again is not None:
+        return Decided(again.verdict, (), inside, again=again)
+    try:
+        asked = read(order, who)
+    except Unreadable as error:
+        raise _Blocked(error.code, rule="order_validity", missing=error.field) from None
+    if place is None:
+        raise _Blocked("unknown_symbol", rule="order_validity", scope=f"symbol:{order.symbol}")
+    view = _look(known, asked, asked.qty, moment, place, mode, explains=explains)
+    opinions = ask(place.judges, view)
+    return Decided(_verdict(known, asked, opinions, view), opinions, inside, view)
+
+
+def _look(
+    known: Knowledge,
+    asked: Asked,
+    qty: Decimal,
+    moment: Moment,
+    place: Place,
+    mode: Mode | None,
+    *,
+    explains: bool = False,
+) -> View:
+    """At this order, in any quantity."""
+    return View(
+        asked,
+        qty,
+        moment,
+        place=place,
+        books=known.books,
+        memories=known.memories,
+        default_on_excess=known.on_excess,
+        mode=mode,
+        explains=explains,
+    )
+
+
+def _answered(order: OrderAsked, who: Identity, known: Knowledge, held: Held) -> Answered | None:
+    """What was said of this very order before. An id is of one order, and of whoever asked first;
+    one that only the book knows came another way, or its answer has been forgotten."""
+    name = order.client_order_id
+    found = None if known.answers is None else known.answers.find(order.account, name)
+    if found is None:
+        if name in held.book.orders:
+            raise _Blocked("id_reused", rule="identity", scope=f"account:{order.account}")
+        return None
+    if found.worker != who.worker or found.digest != digest(order):
+        raise _Blocked("id_reused", rule="identity", scope=f"account:{order.account}")
+    return found
+
+
+def _fence(known: Knowledge, inside: tuple[str, ...]) -> Mode | None:
+    """May anything here? `reduce_only` if what adds no risk may."""
+    if known.doubt is not None:
+        raise _Blocked("in_doubt", rule="ledger", missing=known.doubt)
+    if not known.is_active:
+        raise _Blocked("kill_switch", rule="kill_switch", scope="all", scopes=inside)
+    if not known.modes:
+        return None
+    found: Mode | None = None
+    for scope in inside:
+        mode = known.modes.get(scope)
+        if mode == "halt":
+            raise _Blocked("halted", rule="halts", scope=scope, scopes=inside)
+        found = found or mode
+    return found
+
+
+def _permitted(order: OrderAsked, who: Identity, held: Held | None) -> Held:
+    """The account, if this caller may trade in it."""
+    code = None
+    if who.account is not None and who.account != order.account:
+        code = "not_your_account"
+    elif who.strategy is not None and who.strategy != order.strategy:
+        code = "not_your_strategy"
+    elif held is None:
+        code = "unknown_account"
+    elif not held.about.is_open:
+        code = "account_closed"
+    elif order.exchange is not None and order.exchange != held.about.exchange:
+        code = "wrong_exchange"
+    if code is not None or held is None:
+        raise _Blocked(code or "unknown_account", rule="identity", scope=f"account:{order.account}")
+    return held
+
+
+def ask(judges: Sequence[Judge[Any]], view: View) -> list[Opinion]:
+    """What each rule says that doesn't pass without a word."""
+    opinions = []
+    for judge in judges:
+        try:
+            found = judge.judge(view)
+        except Exception as error:  # noqa: BLE001 - a rule that fails could not be evaluated
+            found = unknown(f"{judge.id} failed: {error!r}"[:500])
+        if found is not None:
+            opinions.append(Opinion(judge, found))
+    return opinions
+
+
+def _verdict(known: Knowledge, asked: Asked, opinions: Sequence[Opinion], view: View) -> Verdict:
+    objections = [one for one in opinions if _objects(one, view)] if opinions else ()
+    if not objections:
+        level: RiskLevel = "info"
+        if any(one.found.outcome in ("warn", "unknown") for one in opinions):
+            level = "warning"
+        qty = asked.qty
+        return Verdict(decision="allow", qty=qty, code="ok", max_qty=qty, risk_level=level)
+    most = _most(objections, known, view)
+    blocks = [one for one in objections if one.found.outcome != "cap"]
+    if blocks or not most:
+        first = (blocks or objections)[0]
+        return _said(known, first, decision="block", qty=ZERO, most=most)
+    tightest = min(objections, key=lambda one: one.found.cap or ZERO)
+    return _said(known, tightest, decision="scale_down", qty=most, most=most)
+
+
+def _objects(one: Opinion, view: View) -> bool:
+    """Does it stand in the way of this order?"""
+    outcome = one.found.outcome
+    if outcome == "unknown":
+        return view.adds_risk and one.judge.blocks
+    return outcome in ("block", "cap") and one.judge.blocks
+
+
+def _most(objections: Sequence[Opinion], known: Knowledge, view: View) -> Decimal:
+    """The largest quantity, on whole lots, that all rules would let pass. 0: none."""
+    caps = [one.found.cap for one in objections]
+    if any(cap is None for cap in caps):
+        return ZERO
+    most = on_lot(min(cap for cap in caps if cap is not None), view.listing.lot)
+    if most <= 0:
+        return ZERO
+    smaller = _look(known, view.asked, most, view.moment, view.place, view.mode)
+    return ZERO if any(_objects(one, smaller) for one in ask(view.place.judges, smaller)) else most
+
+
+def _said(
+    known: Knowledge,
+    one: Opinion,
+    *,
+    decision: Literal["block", "scale_down"],
+    qty: Decimal,
+    most: Decimal,
+) -> Verdict:
+    found = one.found
+    return Verdict(
+        decision=decision,
+        qty=qty,
+        code=found.code,
+        rule=one.judge.kind,
+        scope=one.judge.scope,
+        limit=found.limit,
+        value=found.value,
+        headroom=found.headroom,
+        max_qty=most,
+        missing=found.missing,
+        risk_level="warning",
+        ess_active=not known.is_active,
+    )

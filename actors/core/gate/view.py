@@ -1,0 +1,147 @@
+"""What rules see: one order of one quantity, beside how things stand in each scope that it is in.
+
+Figures are counted when a rule asks for them, once an order. None is a figure that is not known.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime, tzinfo
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from ...messages import Mode
+from ..book.numbers import ZERO
+from .asked import Asked
+from .spot import After
+from .standing import Standing
+
+if TYPE_CHECKING:
+    from ..books import Books
+    from ..held import Held
+    from .place import Place
+
+
+class Moment(NamedTuple):
+    """When it is judged."""
+
+    at: datetime
+    monotonic_s: float
+
+
+class View:
+    """An order, and all that a rule may ask about it."""
+
+    __slots__ = (
+        "_afters", "_books", "_mark_age_s", "adds_risk", "asked", "default_on_excess", "each",
+        "each_size", "explains", "held", "listing", "mark", "memories", "mode", "moment", "place",
+        "qty", "reducible", "side", "symbol",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        asked: Asked,
+        qty: Decimal,
+        moment: Moment,
+        *,
+        place: "Place",
+        books: "Books",
+        memories: Mapping[str, Any],
+        default_on_excess: Literal["block", "scale_down"],
+        mode: Mode | None,
+        explains: bool,
+    ) -> None:
+        self.asked = asked
+        self.symbol = symbol = asked.order.symbol
+        self.side = side = asked.order.side
+        self.qty = qty
+        self.moment = moment
+        self.place = place
+        self.held = place.held
+        self.listing = place.listing
+        self.memories = memories
+        self.explains = explains
+        """Every rule says what it has measured."""
+        self.default_on_excess = default_on_excess
+        self.mode = mode
+        """What the halts that cover it let pass. None: everything."""
+        book = place.held.book
+        line = book.worth.marks.get(symbol)
+        self.mark = None if line is None else line.now
+        """Of the symbol, in its quote currency."""
+        self.each = book.exposures.each(symbol)
+        """What one contract is worth at the mark, in the account's currency."""
+        self.each_size = None if self.each is None else abs(self.each)
+        path = book.worth.paths.get(symbol)
+        position = ZERO if path is None else path.last.qty
+        is_opening = not position or (position > 0) == (side == "buy")
+        self.reducible = ZERO if is_opening else self._room(position)
+        """So much of the account's position could still be reduced by an order on this side, when
+        all that are open there are filled. 0 or below: nothing."""
+        self.adds_risk = qty > self.reducible
+        """It could do something else than make the position smaller."""
+        self._books = books
+        self._afters: dict[str, After] = {}
+        self._mark_age_s: float | None = None
+
+    def _room(self, position: Decimal) -> Decimal:
+        open_now = self.held.book.exposures.remaining(self.symbol)
+        if position > 0:
+            return position - open_now.sells - open_now.reducing_sells
+        return -position - open_now.buys - open_now.reducing_buys
+
+    @property
+    def mark_age_s(self) -> float | None:
+        """None: there is no mark."""
+        if self._mark_age_s is None:
+            self._mark_age_s = self._books.mark_age_s(self.held, self.symbol, *self.moment)
+        return self._mark_age_s
+
+    def zone(self, name: str) -> tzinfo:
+        """A place's clock."""
+        return self._books.zone(name)
+
+    def scales(self, on_excess: str | None) -> bool:
+        """May an order that asks for too much have the rest?"""
+        return (on_excess or self.default_on_excess) == "scale_down"
+
+    def memory(self, rule_id: str) -> Any:
+        """What a rule remembers of what has happened since it is in force."""
+        return self.memories[rule_id]
+
+    def standing(self, scope: str) -> Standing:
+        """How things stand there, without the order."""
+        return self.place.standings[scope]
+
+    def holders(self, scope: str) -> tuple["Held", ...]:
+        """The accounts of a scope, with the one that this order is in: those that a strategy or a
+        worker trades in are behind it."""
+        holders = self._books.holders(scope)
+        return holders if self.held in holders else (*holders, self.held)
+
+    def _equity(self, scope: str) -> Decimal | None:
+        """None: something is missing, or a book and its broker disagree."""
+        found, currency = ZERO, self.held.about.currency
+        for held in self.holders(scope):
+            equity = held.book.worth.equity
+            if equity is None or held.about.is_drifting or held.about.currency != currency:
+                return None
+            found += equity
+        return found
+
+    def after(self, scope: str) -> After:
+        """How things stand there with the order."""
+        found = self._afters.get(scope)
+        if found is None:
+            found = self._afters[scope] = self._count(scope)
+        return found
+
+    def _count(self, scope: str) -> After:
+        spot = self.place.spots[scope]
+        found = spot.after(self.side, self.qty, reduce_only=self.asked.order.reduce_only)
+        found.gross_before = self.standing(scope).worst_gross()
+        found.gross = None
+        if found.gross_before is not None and self.each_size is not None:
+            more = found.widest - found.widest_before
+            found.gross = found.gross_before + more * self.each_size
+        found.equity = self._equity(scope)
+        found.is_quick = spot.is_alone and not self.explains and not scope.startswith("symbol:")
+        return found
