@@ -1,10 +1,22 @@
 """The settings actor: the one place where the configuration in force can change."""
 
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 import attrs
 
-from .messages import By, ConfigRefused, ConfigReloaded, Refused, Reload, Reloaded, Reply
+from .messages import (
+    By,
+    ConfigRefused,
+    ConfigReloaded,
+    LimitChange,
+    PreviewReload,
+    Refused,
+    Reload,
+    Reloaded,
+    ReloadPreviewed,
+    Reply,
+)
 from .ports import Loosen, NotLoosened, Record
 
 NAME = "settings"
@@ -26,6 +38,8 @@ class Candidate:
     digest: str
     changed: tuple[str, ...]
     needs_restart: tuple[str, ...]
+    limits: tuple[LimitChange, ...]
+    """What would become of the limits in force."""
 
 
 class Source(Protocol):
@@ -44,10 +58,16 @@ class Source(Protocol):
 
 @attrs.frozen
 class Asked:
-    """A reload with who wants it."""
+    """A reload, or a look at what it would do, with who wants it."""
 
-    command: Reload
+    command: Reload | PreviewReload
     by: By
+
+
+Changes = tuple[LimitChange, ...]
+Follow = Callable[[By], Awaitable[tuple[Changes, Changes]]]
+"""Brings the limits of the configuration into force that was taken just before: what tightens
+before its first checkpoint. What it changes, and what of it waits for the disk still."""
 
 
 @attrs.define(eq=False)
@@ -57,23 +77,42 @@ class Settings:
     source: Source
     record: Record
     loosen: Loosen
+    follow: Follow
 
     async def receive(self, message: object) -> object:
         if not isinstance(message, Asked):
             raise TypeError(f"the settings actor takes Asked, and got {type(message).__name__}")
+        if isinstance(message.command, PreviewReload):
+            return await self._preview(message.command)
         return await self._reload(message.command, message.by)
+
+    async def _preview(self, command: PreviewReload) -> Reply:
+        try:
+            candidate = await self.source.read()
+        except Invalid as invalid:
+            return self._invalid(command, invalid)
+        return ReloadPreviewed(
+            id=command.id,
+            source=candidate.source,
+            changed=list(candidate.changed),
+            needs_restart=list(candidate.needs_restart),
+            limits=list(candidate.limits),
+        )
+
+    def _invalid(self, command: Reload | PreviewReload, invalid: Invalid) -> Refused:
+        return Refused(
+            id=command.id,
+            code="invalid_config",
+            message=f"{self.source.name} is not valid; the old configuration stays in force",
+            problems=list(invalid.problems),
+        )
 
     async def _reload(self, command: Reload, by: By) -> Reply:
         try:
             candidate = await self.source.read()
         except Invalid as invalid:
             self.record(ConfigRefused(source=self.source.name, problems=invalid.problems, by=by))
-            return Refused(
-                id=command.id,
-                code="invalid_config",
-                message=f"{self.source.name} is not valid; the old configuration stays in force",
-                problems=list(invalid.problems),
-            )
+            return self._invalid(command, invalid)
         reloaded = ConfigReloaded(
             source=candidate.source,
             digest=candidate.digest,
@@ -87,11 +126,14 @@ class Settings:
             said = f"{why}; the old configuration stays in force"
             return Refused(id=command.id, code="not_loosened", message=said)
         self.source.take(candidate)
+        limits, waiting = await self.follow(by)
         return Reloaded(
             id=command.id,
             source=candidate.source,
             changed=list(candidate.changed),
             needs_restart=list(candidate.needs_restart),
+            limits=list(limits),
+            waiting=list(waiting),
         )
 
     def wake_at(self) -> float:

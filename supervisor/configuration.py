@@ -7,6 +7,7 @@ import msgspec
 import trio
 
 from ..actors import settings
+from ..actors.messages import LimitChange
 from ..config.loader import Loaded, parse, text_of
 from ..config.problems import ConfigInvalid
 from ..config.render import NEEDS_RESTART, differences
@@ -31,6 +32,8 @@ class Configuration:
         self.on_change: Callable[[Config], None] = lambda _: None
         self.check: Callable[[Config], tuple[str, ...]] = lambda _: ()
         """What keeps a configuration that is valid from being used here, in lines."""
+        self.preview: Callable[[Config], tuple[LimitChange, ...]] = lambda _: ()
+        """What a configuration would make of the limits in force."""
 
     async def read(self) -> settings.Candidate:
         if self._file is None:
@@ -51,6 +54,7 @@ class Configuration:
             digest=loaded.digest,
             changed=tuple(key for key in changed if key not in NEEDS_RESTART),
             needs_restart=tuple(key for key in changed if key in NEEDS_RESTART),
+            limits=self.preview(self._mixed(loaded.config)),
         )
 
     async def _loaded(self, file: Path) -> Loaded:

@@ -16,7 +16,7 @@ that compressing an old segment delays nobody's sync.
 import contextlib
 import time
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -249,17 +249,18 @@ class Keeper:
 
     async def _rebuild_suspected(self) -> None:
         for name in tuple(self._ledger.suspected):
-            projection = next(p for p in self._ledger.projections if p.name == name)
+            if name not in self._ledger.suspected:
+                continue  # It was made again together with another.
             try:
-                await self._rebuild(projection)
+                await self._rebuild(self._ledger.together(name))
             except Exception as error:  # noqa: BLE001 - whatever it is, what is known can't be had
                 what = f"what is known of {name!r} can't be made again from the facts: {error!r}"
                 self._ledger.failed(self._journal.fail(what, OSError(str(error))))
                 return
 
-    async def _rebuild(self, projection: Projection) -> None:
-        """From the newest snapshot that has it, then fact by fact, until none is missing."""
-        reached = await self._chores.run(lambda: self._restored(projection))
+    async def _rebuild(self, projections: Sequence[Projection]) -> None:
+        """From the newest snapshot that has them, then fact by fact, until none is missing."""
+        reached = await self._chores.run(lambda: self._restored(projections))
         decode = msgspec.json.Decoder(Recorded).decode
         cursor = Cursor(self._disk, self._directory, reached)
         lent = Lent(cursor.close)
@@ -270,20 +271,22 @@ class Keeper:
                 if not found:
                     raise JournalError(f"{self._directory}: fact {reached + 1} is not to be found")
                 for lsn, payload in found:
-                    projection.apply(decode(payload))
+                    recorded = decode(payload)
+                    for projection in projections:
+                        projection.apply(recorded)
                     reached = lsn
         finally:
             lent.leave()
-        self._ledger.rebuilt(projection.name)
+        self._ledger.rebuilt(*(projection.name for projection in projections))
 
-    def _restored(self, projection: Projection) -> int:
+    def _restored(self, projections: Sequence[Projection]) -> int:
         for lsn in snapshot_lsns(self._disk.names(self._directory)):
             try:
-                restore([projection], load(self._disk, self._directory, lsn))
+                restore(projections, load(self._disk, self._directory, lsn))
             except (SnapshotUnusable, ValueError):
                 continue
             return lsn
-        restore([projection], None)
+        restore(projections, None)
         return 0
 
 

@@ -62,6 +62,12 @@ class Projection(Protocol):
         """Go back to a dump; None: to before the first fact. Raises ValueError."""
 
 
+def looks_at(projection: Projection) -> tuple[str, ...]:
+    """The projections, by name, that this one asks about each fact. Most ask none."""
+    found: tuple[str, ...] = getattr(projection, "looks_at", ())
+    return found
+
+
 class Overtaken(Exception):
     """A loosening was withdrawn, because something was tightened while it was made safe."""
 
@@ -320,25 +326,39 @@ class Ledger:
 
     def suspect(self, name: str, cause: str) -> None:
         """What this projection knows may be wrong: it is made again from the facts, and until then
-        nobody may rely on it."""
+        nobody may rely on it, nor on those that are made together with it."""
         if name not in self.suspected:
             structlog.get_logger("riskd.ledger").error(
                 "projection.suspected", projection=name, cause=cause
             )
+        for each in self.together(name):
+            self.suspected.setdefault(each.name, f"{name}: {cause}")
         self.suspected[name] = cause
         self._live = tuple(p for p in self.projections if p.name not in self.suspected)
 
-    def rebuilt(self, name: str) -> None:
-        """It has every fact again. Called without a checkpoint since the last was applied.
+    def together(self, name: str) -> tuple[Projection, ...]:
+        """A projection with all that look at each other while facts are applied, in their order:
+        each fact must find all of them as they were when it was made."""
+        found = {name}
+        for each in self.projections:
+            pair = {each.name, *looks_at(each)}
+            if len(pair) > 1 and name in pair:
+                found |= pair
+        return tuple(each for each in self.projections if each.name in found)
+
+    def rebuilt(self, *names: str) -> None:
+        """They have every fact again. Called without a checkpoint since the last was applied.
 
         Raises JournalFailed: what was tightened since then is in memory alone, so that nothing that
         is made from the files knows it.
         """
         if self.journal.failure is not None:
             raise self.journal.failure
-        cause = self.suspected.pop(name)
+        causes = {name: self.suspected.pop(name) for name in names}
         self._live = tuple(p for p in self.projections if p.name not in self.suspected)
-        self._commit((ProjectionRebuilt(projection=name, cause=cause),))
+        self._commit(
+            [ProjectionRebuilt(projection=name, cause=cause) for name, cause in causes.items()]
+        )
 
     def snapshot(self) -> Snapshot | None:
         """What the facts up to now add up to, whenever the pieces are made. None while a projection

@@ -179,6 +179,20 @@ def complete(
     return RecoveryCompleted(by=by)
 
 
+def second(by: By, approved_by: str | None, rules: Rules) -> str | None:
+    """Who approves of what loosens, to be recorded: nobody need, unless two persons must. Raises
+    NotAllowed."""
+    if approved_by is not None:
+        return _approved(by, approved_by, rules)
+    if rules.two_person:
+        raise NotAllowed(
+            "no_approval",
+            "with security.two_person another person has to approve this: name one with "
+            "approved_by",
+        )
+    return None
+
+
 def _approved(by: By, approved_by: str, rules: Rules) -> str:
     """The name to be recorded. With two persons it must be that of another one who may act."""
     name = approved_by.strip()
@@ -322,13 +336,7 @@ def lift(
     )
     if not found:
         return None
-    if rules.two_person and approved_by is None:
-        raise NotAllowed(
-            "no_approval",
-            "with security.two_person another person has to approve this: name one with "
-            "approved_by",
-        )
-    approver = None if approved_by is None else _approved(by, approved_by, rules)
+    approver = second(by, approved_by, rules)
     return HaltsLifted(halt_ids=found, scope=scope, by=by, approved_by=approver, reason=reason)
 
 

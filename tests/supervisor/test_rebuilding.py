@@ -127,3 +127,33 @@ async def test_once_the_journal_has_failed_a_projection_in_doubt_stays_so(
             monkeypatch.setattr(one, "_restored", lambda _: pytest.fail("it is made again"))
             await trio.sleep(5)
         assert list(ledger.suspected) == ["story"]
+
+
+async def test_projections_that_look_at_each_other_are_made_again_together(
+    machine: Machine, stories: Callable[[str], Story], autojump_clock: MockClock
+) -> None:
+    """Each fact finds the other as it was when the fact was made, and not as it is now."""
+    looked, looker, other = stories("looked"), stories("looker"), stories("other")
+    looker.looks_at = ("looked",)
+    seen: list[int] = []
+    apply = looker.apply
+
+    def look(recorded: Any) -> None:
+        seen.append(len(looked.facts))
+        apply(recorded)
+
+    looker.apply = look
+    with machine.open([looked, looker, other]) as ledger:
+        for number in range(5):
+            ledger.commit(fact(str(number)))
+        before = list(seen)
+        seen.clear()
+        for name in ("looker", "looked"):
+            ledger.suspect(name, "a test")
+            assert set(ledger.suspected) == {"looked", "looker"}
+            async with machine.kept(ledger, Settings(snapshot_facts=10**6)):
+                await trio.sleep(5)
+            assert not ledger.suspected
+            assert seen[: len(before)] == before
+            assert looked.facts == looker.facts == other.facts
+            seen.clear()
