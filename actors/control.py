@@ -302,7 +302,7 @@ class Control:
 
     async def _converse(self, client: _Client) -> None:
         while not client.parting:
-            chunk = await client.socket.recv(CHUNK_BYTES)
+            chunk = await self._read(client)
             if not chunk or client.parting:
                 break
             client.heard_at = trio.current_time()
@@ -310,6 +310,16 @@ class Control:
             await self._flush(client)
         if client.lines.pending:
             self._log.debug("control.line_cut", bytes=client.lines.pending, **_who(client))
+
+    async def _read(self, client: _Client) -> bytes:
+        """What has come, or will. A client that waits for each answer has nothing there when it is
+        looked for, so that looking first would cost a call of the system each time."""
+        while True:
+            # Whoever had to give up its place has no descriptor any more, perhaps before it began.
+            await trio.lowlevel.checkpoint_if_cancelled()
+            await trio.lowlevel.wait_readable(client.socket)
+            with suppress(BlockingIOError):
+                return os.read(client.socket.fileno(), CHUNK_BYTES)
 
     async def _hear(self, client: _Client, chunk: bytes) -> None:
         try:
@@ -330,8 +340,11 @@ class Control:
     async def _flush(self, client: _Client) -> None:
         """Send what is unsent, or cut a client that takes nothing of it for too long, or has gone.
 
-        A cancelled flush leaves exactly what has not been sent.
+        A cancelled flush leaves exactly what has not been sent. What the socket takes at once costs
+        no pass of the loop: whoever reads waits there.
         """
+        if not client.turn.locked() and self._send_now(client):
+            return
         try:
             client.turn.acquire_nowait()  # Which, unlike `acquire`, costs no pass of the loop.
         except trio.WouldBlock:
@@ -351,6 +364,16 @@ class Control:
             self._cut(client)
         finally:
             client.turn.release()
+
+    def _send_now(self, client: _Client) -> bool:
+        """Is all of it sent? What is wrong with the socket is found out by who waits for it."""
+        with suppress(OSError):
+            while client.unsent:
+                sent = os.write(client.socket.fileno(), client.unsent)
+                del client.unsent[:sent]
+                if client.subscription is not None:
+                    client.heard_at = trio.current_time()
+        return not client.unsent
 
     def _went(self, client: _Client, patience: trio.CancelScope) -> None:
         """Its socket has taken something: it is there, and a subscriber says so in no other way."""
@@ -471,7 +494,9 @@ class Control:
             return self._fault(command.id, "unavailable", "nobody here carries this command out")
         try:
             reply = await handler(caller, command)
-            return _encode(msgspec.structs.replace(reply, id=command.id))
+            if reply.id != command.id:
+                reply = msgspec.structs.replace(reply, id=command.id)
+            return _encode(reply)
         except CommandRefused as no:
             refused = Refused(id=command.id, code=no.code, message=str(no), problems=no.problems)
             return _encode(refused)

@@ -9,8 +9,10 @@ for no turn.
 import attrs
 import trio
 
-ROUND_S = 0.000_1
-"""Beyond this nobody begins anything: one answer may take longer."""
+ROUND_S = 0.000_2
+"""Beyond this nobody begins anything: one answer may take longer. Of checks of orders, which take
+the longest of all that come by the thousand, it is a handful: with less, the rounds would take more
+than the checks."""
 
 
 @attrs.define(eq=False)

@@ -106,6 +106,10 @@ class Bookkeeping:
         return {ReportEvents: self._answer, ReportEquity: self._answer}
 
     async def _answer(self, _caller: Caller, command: ReportEvents | ReportEquity) -> Reply:
+        return await self.report(command)
+
+    async def report(self, command: ReportEvents | ReportEquity) -> Reply:
+        """Whoever it comes from. Raises CommandUnavailable."""
         try:
             answer = await self._ask(command)
         except (ActorDied, AskTimeout, MailboxFull) as error:

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import attrs
 import trio
 
-from ..actors import kill_switch, lease, machine, position_keeper, recovery, triggers
+from ..actors import gate, kill_switch, lease, machine, position_keeper, recovery, triggers
 from ..actors.actor import as_child
 from ..actors.control import Handler, unanswered
 from ..actors.core.access import Caller
@@ -37,7 +37,7 @@ from .tree import ChildSpec, Context
 
 URGENT = (Trigger, Freeze)
 """Commands that wait for nobody else's."""
-CRITICAL = (keeper.NAME, kill_switch.NAME, position_keeper.NAME)
+CRITICAL = (keeper.NAME, kill_switch.NAME, position_keeper.NAME, gate.NAME)
 """Actors without whose answers nobody may trade."""
 METRIC_TIMEOUT_S = 5.0
 RISKD = By(via="riskd")
@@ -83,7 +83,7 @@ class Brakes:
         self._switchboard = Switchboard(
             switch=self.switch,
             recovery=mailbox,
-            session_end=self._session_end,
+            session_end=self.session_end,
             people=names,
             shown=self.shown,
         )
@@ -143,11 +143,11 @@ class Brakes:
             looks=self.outside,
             board=self._board,
             rules=lambda: self.configuration.current.triggers,
-            session_end=self._session_end,
+            session_end=self.session_end,
         )
         await one.serve(self.registry[triggers.NAME], task_status=task_status)
 
-    def _session_end(self) -> datetime:
+    def session_end(self) -> datetime:
         session = self.configuration.current.session
         zone = UTC if session.zone == "UTC" else ZoneInfo(session.zone)
         return next_reset(self.clock.now(), zone, time.fromisoformat(session.reset))
@@ -158,7 +158,7 @@ class Brakes:
     def _recovery(self) -> recovery.Recovery:
         return recovery.Recovery(
             switch=self.switch,
-            rules=self._rules,
+            rules=self.rules,
             unreconciled=tuple,
             uneasy=self._board.uneasy,
             loosen=self.chronicle.loosen,
@@ -166,7 +166,8 @@ class Brakes:
             shown=self.shown,
         )
 
-    def _rules(self) -> Rules:
+    def rules(self) -> Rules:
+        """Who may let trading go on, and when."""
         current = self.configuration.current
         return Rules(
             cooldown_s=current.kill_switch.cooldown_s,

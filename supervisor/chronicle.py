@@ -1,6 +1,7 @@
 """History as the parts of riskd write it: a fact first, then a line of the log."""
 
 import contextlib
+from collections.abc import Iterator
 
 import attrs
 import structlog
@@ -25,9 +26,13 @@ from ..actors.messages import (
     LeaseLapsed,
     Loosening,
     MessageQuarantined,
+    OrderAcked,
+    OrderDecided,
+    OrderSent,
     ProjectionRebuilt,
     SnapshotSkipped,
     SupervisorEscalated,
+    TicketMisused,
 )
 from ..actors.ports import NotLoosened, NotRecorded, Withdrawn
 from .journal import FactTooLarge, JournalFailed
@@ -50,10 +55,21 @@ TROUBLE = (
     ProjectionRebuilt,
     SnapshotSkipped,
     SupervisorEscalated,
+    TicketMisused,
 )
 """Facts that somebody should look at: they are logged as warnings."""
 
-PLENTIFUL = (Booked, EquityReported, InstrumentDelisted, InstrumentListed)
+PLENTIFUL = frozenset(
+    {
+        Booked,
+        EquityReported,
+        InstrumentDelisted,
+        InstrumentListed,
+        OrderAcked,
+        OrderDecided,
+        OrderSent,
+    }
+)
 """Facts that come by the thousand. The log would be nothing else; the journal has them."""
 
 LOOSEN_TIMEOUT_S = 1.0
@@ -88,7 +104,7 @@ class Chronicle:
         has none. Raises JournalFailed: then none was made."""
         lsn = self.ledger.commit(*facts)
         for fact in facts:
-            if not isinstance(fact, PLENTIFUL):
+            if type(fact) not in PLENTIFUL:
                 self.tell(fact)
         return lsn
 
@@ -120,10 +136,11 @@ class Chronicle:
 
     def doubt(self) -> str | None:
         """Why what riskd knows can't be relied on; then nothing may trade. None: it can."""
-        if self.ledger.failure is not None:
-            return f"the journal has failed: {self.ledger.failure}"
-        if self.ledger.suspected:
-            return f"in doubt, and being made again: {', '.join(self.ledger.suspected)}"
+        ledger = self.ledger
+        if ledger.journal.failure is not None:
+            return f"the journal has failed: {ledger.failure}"
+        if ledger.suspected:
+            return f"in doubt, and being made again: {', '.join(ledger.suspected)}"
         return None
 
     def tell_what_was_found(self) -> None:
@@ -133,8 +150,12 @@ class Chronicle:
 
     def tell(self, fact: Fact, **more: object) -> None:
         tag = str(type(fact).__struct_config__.tag)
-        fields = {name: getattr(fact, name) for name in fact.__struct_fields__}
+        fields = {name: getattr(fact, name) for name in _logged(fact)}
         log = structlog.get_logger("riskd.fact")
         say = log.warning if isinstance(fact, TROUBLE) else log.info
         subject, _, verb = tag.rpartition("_")
         say(f"{subject}.{verb}", **fields, **more)
+
+
+def _logged(fact: Fact) -> Iterator[str]:
+    return (name for name in fact.__struct_fields__ if name not in fact.UNLOGGED)

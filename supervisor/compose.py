@@ -7,12 +7,16 @@ The tree, in dependency order (rest_for_one: what stands on a crashed part start
      ├─ kill_switch   keeps the lease page as the facts have it
      ├─ recovery      what lets trading go on: recoveries, and the end of halts
      ├─ position_keeper  what is reported of accounts, and the ends of their days
+     ├─ limits        what loosens limits: a configuration, or a person
+     ├─ trading       one_for_one
+     │   └─ gate      says by being there that orders may be judged
      ├─ settings      the configuration in force, and its reload
      ├─ watchdogs     one_for_one
      │   ├─ loop      beats, so that a thread can tell when the loop is stuck
      │   ├─ machine   watches the clock and the disk
      │   ├─ triggers  metrics, files and commands that stop trading
      │   ├─ lease     lets workers trade a little longer, while all that must be well is
+     │   ├─ limit_watch  looks at limits that break without an order
      │   ├─ service   tells the service manager that riskd is well, only when it is
      │   └─ heartbeat asks every actor through its mailbox, and crashes those that hang
      └─ control       the socket: status, and operators' commands
@@ -35,6 +39,7 @@ from ..actors.actor import Quiet, as_child, serve
 from ..actors.book_views import BookViews
 from ..actors.control import CommandRefused, Control, unanswered
 from ..actors.core.access import Access, Caller, Tokens
+from ..actors.core.gate.asked import Identity
 from ..actors.mailbox import ActorDied, AskTimeout, MailboxFull, Registry
 from ..actors.messages import (
     PROTOCOL,
@@ -48,6 +53,7 @@ from ..actors.messages import (
     DaemonStarted,
     Fact,
     KillActor,
+    PreviewReload,
     Refused,
     Reload,
     Reloaded,
@@ -69,13 +75,18 @@ from .chronicle import Chronicle
 from .configuration import Configuration
 from .endpoint import Endpoint
 from .feed import LedgerFeed
+from .gating import Gating
 from .known import Known
 from .ledger import Ledger
+from .limit_watching import LimitWatching
+from .limiting import Limiting
 from .looks import Outside
 from .loop_watch import LoopWatch
 from .status import NOT_BUILT, find, tree_rows
 from .tree import ChildSpec, Context, NotRunning, Ports, Supervisor
 
+TICKET_S = 2.0
+"""How long what was permitted may take to be sent."""
 ASK_TIMEOUT_S = 10.0
 """An operator who waits longer would think that nothing happens."""
 
@@ -112,6 +123,11 @@ class Riskd:
     brakes: Brakes = attrs.field(init=False)
     books: Bookkeeping = attrs.field(init=False)
     _views: BookViews = attrs.field(init=False)
+    gating: Gating = attrs.field(init=False)
+    watching: LimitWatching = attrs.field(init=False)
+    _workers: Mapping[str, Identity] = attrs.field(factory=dict, init=False)
+    """Whose orders those of each worker are. Empty: no worker is started yet."""
+    limiting: Limiting = attrs.field(init=False)
     _control: Control = attrs.field(init=False)
     _started_at: str = attrs.field(init=False)
     _started_s: float = attrs.field(init=False)
@@ -134,6 +150,22 @@ class Riskd:
             outside=self.outside,
             people=self.people,
         )
+        self._build_books()
+        self._build_gate()
+        self._control = Control(
+            [self.endpoint.socket],
+            msgspec.structs.replace(self.configuration.current.control, max_clients=self.places),
+            self.access,
+            self._handlers(),
+            structlog.get_logger("riskd.control"),
+            feed=LedgerFeed(self.ledger),
+            tokens=Tokens(),
+            version=self.version,
+            urgent=URGENT,
+        )
+        self.root = self._tree()
+
+    def _build_books(self) -> None:
         self.books = Bookkeeping(
             books=self.known.books,
             chronicle=self.chronicle,
@@ -147,18 +179,41 @@ class Riskd:
             lsn=lambda: self.ledger.lsn,
             doubt=lambda: self.ledger.suspected.get(books.name),
         )
-        self._control = Control(
-            [self.endpoint.socket],
-            msgspec.structs.replace(self.configuration.current.control, max_clients=self.places),
-            self.access,
-            self._handlers(),
-            structlog.get_logger("riskd.control"),
-            feed=LedgerFeed(self.ledger),
-            tokens=Tokens(),
-            version=self.version,
-            urgent=URGENT,
+
+    def _build_gate(self) -> None:
+        """On the books and the brakes: what orders are held to, who judges them, who looks on."""
+        self.limiting = Limiting(
+            chronicle=self.chronicle,
+            in_force=self.known.limits,
+            books=self.known.books,
+            clock=self.clock,
+            configuration=self.configuration,
+            registry=self._registry,
+            rules=self.brakes.rules,
+            by=self.brakes.by,
+            publish=self.brakes.switch.publish,
         )
-        self.root = self._tree()
+        self.gating = Gating(
+            known=self.known,
+            chronicle=self.chronicle,
+            books=self.books,
+            clock=self.clock,
+            registry=self._registry,
+            limits=self.limiting.limiter,
+            ticket_s=lambda: self.configuration.current.gate.ticket_s,
+            workers=self._workers,
+        )
+        self.watching = LimitWatching(
+            halting=self.brakes.switch,
+            record=self.chronicle.record,
+            clock=self.clock,
+            known=self.gating.knowledge,
+            watched=lambda: self.known.limits.watched,
+            session_end=self.brakes.session_end,
+            news=self.ledger.news,
+            registry=self._registry,
+            identity=self._workers.get,
+        )
 
     def record_start(self) -> None:
         """A run begins, halted if the last one did not end in order. Raises JournalFailed: a start
@@ -194,6 +249,7 @@ class Riskd:
         watchdogs = Supervisor(
             [
                 *self.brakes.watchdogs(),
+                self.watching.child(),
                 ChildSpec(service.NAME, self._service(), shutdown=1.0),
                 ChildSpec(heartbeat.NAME, self._heartbeat(), shutdown=1.0),
             ],
@@ -205,6 +261,8 @@ class Riskd:
                 ChildSpec(keeper.NAME, self._keep_ledger()),
                 *self.brakes.first(),
                 self.books.first(),
+                self.limiting.child(),
+                self.gating.tree(intensity=supervision.intensity, period_s=supervision.period_s),
                 ChildSpec(settings.NAME, self._settings()),
                 ChildSpec("watchdogs", watchdogs.run, kind="supervisor", shutdown=3.0),
                 ChildSpec("control", self._serve_control(), shutdown=2.0),
@@ -239,7 +297,10 @@ class Riskd:
         return as_child(
             mailbox,
             lambda: settings.Settings(
-                self.configuration, self.chronicle.record, self.chronicle.loosen
+                self.configuration,
+                self.chronicle.record,
+                self.chronicle.loosen,
+                self.limiting.follow,
             ),
         )
 
@@ -302,9 +363,13 @@ class Riskd:
             KillActor: self._answer_kill,
             ShowConfig: self._answer_config,
             Reload: self._answer_reload,
+            PreviewReload: self._answer_preview,
             **self.brakes.handlers(),
             **self.books.handlers(),
             **self._views.handlers(),
+            **self.gating.handlers(),
+            **self.watching.handlers(),
+            **self.limiting.handlers(),
         }
 
     async def _answer_version(self, _caller: Caller, command: Command) -> Reply:
@@ -349,13 +414,22 @@ class Riskd:
 
     async def reload(self, command: Reload, by: By) -> Reloaded | Refused:
         """Ask the settings actor, as the socket and SIGHUP both do."""
+        answer = await self._ask_settings(command, by)
+        assert isinstance(answer, Reloaded | Refused), "the settings actor answers with these"
+        return answer
+
+    async def _answer_preview(self, caller: Caller, command: Command) -> Reply:
+        assert isinstance(command, PreviewReload), "the table of handlers says so"
+        return await self._ask_settings(command, self.brakes.by(caller))
+
+    async def _ask_settings(self, command: Reload | PreviewReload, by: By) -> Reply:
         try:
             answer = await self._registry.ask(
                 settings.NAME, settings.Asked(command, by), timeout_s=ASK_TIMEOUT_S
             )
         except (ActorDied, AskTimeout, MailboxFull) as error:
             raise unanswered(settings.NAME, error) from error
-        assert isinstance(answer, Reloaded | Refused), "the settings actor answers with these"
+        assert isinstance(answer, Reply), "the settings actor answers with replies"
         if isinstance(answer, Reloaded):
             await self.books.follow()
         return answer

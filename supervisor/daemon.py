@@ -322,6 +322,7 @@ class Daemon:
                 self._is_up = True
                 self._nursery.start_soon(self._obey, received)
                 riskd.record_start()
+                riskd.limiting.begin()
                 # Whatever the durability: without its start on the disk, a power cut would make of
                 # this run one that never was, and of its kills and halts nothing at all.
                 await self._make_safe("the start")

@@ -5,7 +5,9 @@ from zoneinfo import ZoneInfo
 import attrs
 
 from ..actors.core.books import Books
+from ..actors.core.gate.answers import Answers
 from ..actors.core.halts import Halts
+from ..actors.core.limits import LimitsInForce
 from .ledger import Projection
 from .past import SupervisionHistory
 
@@ -17,7 +19,11 @@ class Known:
     supervision: SupervisionHistory = attrs.field(factory=SupervisionHistory)
     halts: Halts = attrs.field(factory=Halts)
     books: Books = attrs.field(factory=lambda: Books(ZoneInfo))
+    limits: LimitsInForce = attrs.field(
+        default=attrs.Factory(lambda self: LimitsInForce(self.books), takes_self=True)
+    )
+    answers: Answers = attrs.field(factory=Answers)
 
     def projections(self) -> tuple[Projection, ...]:
         """All of them, in the order in which each fact is applied."""
-        return (self.supervision, self.halts, self.books)
+        return (self.supervision, self.halts, self.books, self.limits, self.answers)

@@ -7,9 +7,8 @@ from .tree import ChildInfo, Supervisor
 Row = dict[str, object]
 
 NOT_BUILT = (
-    "the gate and its rules",
     "workers",
-    "broker links",
+    "broker links, which would close what is to be closed",
     "alerts",
     "the web dashboard",
 )

@@ -143,11 +143,14 @@ class Halts:
     version = 1
 
     def __init__(self) -> None:
+        self.revision = 0
+        """Another one whenever what is halted may have changed."""
         self.load(None)
 
     def load(self, state: bytes | None) -> None:
         """Go back to a dump, or to before the first fact."""
         self.now = Halted() if state is None else _decode(state)
+        self.revision += 1
 
     def dump(self) -> tuple[bytes]:
         """In one piece: there are few halts at a time."""
@@ -162,6 +165,7 @@ class Halts:
         act = _ACTS.get(type(fact))
         if act is not None:
             act(now, recorded, fact)
+            self.revision += 1
         if recorded.monotonic_s > now.seen_s and type(fact) not in _OF_NO_BOOT:
             now.seen_s = recorded.monotonic_s
 

@@ -152,6 +152,8 @@ class Client:
         self.daemon = self._start()
         self.unanswered = 0
         self._is_killed = False
+        self._changing = threading.Lock()
+        """One that is gone is not killed again, and not taken for the one after it."""
 
     def tell(self, command: ReportEvents) -> None:
         while True:
@@ -165,16 +167,18 @@ class Client:
 
     def kill(self, how: str) -> None:
         if how == "riskd":
-            self.daemon.signal(signal.SIGKILL)
-            self._is_killed = True
+            with self._changing:
+                self.daemon.signal(signal.SIGKILL)
+                self._is_killed = True
         else:
             with contextlib.suppress(NotReachable):
                 self.daemon.ask(KillActor(name=how))
 
     def _again(self) -> None:
-        assert self.daemon.end() == -signal.SIGKILL
-        self._is_killed = False
-        self.daemon = self._start()
+        with self._changing:
+            assert self.daemon.end() == -signal.SIGKILL
+            self._is_killed = False
+            self.daemon = self._start()
 
 
 @pytest.mark.parametrize("seed", [1, 2])

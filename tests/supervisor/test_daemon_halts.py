@@ -188,6 +188,7 @@ def test_who_acts_is_in_the_journal(start: Start, place: Path) -> None:
     daemon.ask(Reload())
     switched(daemon, Trigger(reason="boo"))
     acted = {fact["type"]: fact["by"] for fact in facts(place) if fact.get("by")}
+    assert acted.pop("limits_tightened") == {"via": "riskd"}
     assert set(acted) == {"actor_kill_asked", "config_refused", "kill_switch_triggered"}
     assert all((by["via"], by["user_id"]) == ("socket", os.geteuid()) for by in acted.values())
     assert all(by["process_id"] > 0 for by in acted.values())

@@ -1,0 +1,119 @@
+"""The watch over limits: the shell that looks when something was booked, and acts.
+
+It looks at accounts in which something has happened, soon after that, and every second at all,
+since marks grow old and lockouts end while nothing happens. It looks no more often than leaves most
+of the loop to others. What it finds is done at once, without a checkpoint: a halt is in force
+before the fact that tells why.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+
+import attrs
+import trio
+
+from .actor import serve
+from .core.gate.decision import Knowledge
+from .core.gate.view import Moment
+from .core.gate.watch import Act, Patience, watch
+from .core.gate.watched import Watched
+from .mailbox import Mailbox
+from .messages import By, Edge, EdgeReported, Halt, Reply, Taken
+from .ports import Clock, Halting, Record
+
+NAME = "limit_watch"
+BY = By(via="riskd")
+REST_S = 0.02
+"""Between two looks. News that come meanwhile are looked at together."""
+REST_FACTOR = 9.0
+"""And at least so many times as long as the last one took: it never has more than a tenth."""
+EVERY_S = 1.0
+"""How often everything is looked at, whether something has happened or not."""
+
+
+@attrs.define(eq=False, kw_only=True)
+class LimitWatch:
+    """Behaviour of the actor. `patience` is what outlives it: a crash makes nothing known."""
+
+    halting: Halting
+    record: Record
+    clock: Clock
+    known: Callable[[], Knowledge]
+    """What is known now. In doubt nothing is looked at: then nobody trades, and what seems to be
+    calm may not be."""
+    watched: Callable[[], Watched]
+    patience: Patience
+    session_end: Callable[[], datetime]
+    """When the session under way ends."""
+    news: trio.lowlevel.ParkingLot
+    """Where whoever follows the ledger waits for the next fact."""
+    _seen: dict[str, int] = attrs.field(factory=dict, init=False)
+    """How much had happened in each account when it was looked at last."""
+    _all_at_s: float = attrs.field(default=0.0, init=False)
+    """When all is due to be looked at (trio's time)."""
+
+    async def serve(self, mailbox: Mailbox, *, task_status: trio.TaskStatus[None]) -> None:
+        """Run the actor, with the task that looks."""
+        self.look()
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._watch)
+            await serve(mailbox, self, task_status=task_status)
+
+    async def receive(self, message: object) -> Reply:
+        """An edge: what it breaks is in force when it is answered."""
+        if not isinstance(message, Edge):
+            raise TypeError(f"{NAME!r} takes edges, and got {type(message).__name__}")
+        self.record(
+            EdgeReported(strategy=message.strategy, symbol=message.symbol, bps=Decimal(message.bps))
+        )
+        self.look()
+        return Taken(id=message.id)
+
+    def wake_at(self) -> float:
+        return float("inf")
+
+    async def wake(self) -> None:
+        raise AssertionError(f"{NAME!r} sets no timer")
+
+    async def _watch(self) -> None:
+        rest_s = REST_S
+        while True:
+            await trio.sleep(rest_s)
+            with trio.move_on_at(self._all_at_s):
+                while not self._touched():
+                    await self.news.park()
+            began_s = self.clock.monotonic_s()
+            self.look(None if trio.current_time() >= self._all_at_s else self._touched())
+            rest_s = max(REST_S, REST_FACTOR * (self.clock.monotonic_s() - began_s))
+
+    def _touched(self) -> set[str]:
+        """Accounts in which something has happened since."""
+        accounts, seen = self.known().books.accounts, self._seen
+        return {name for name, held in accounts.items() if held.book.arrived != seen.get(name)}
+
+    def look(self, touched: set[str] | None = None) -> None:
+        """At these accounts, or at all that there is."""
+        known = self.known()
+        if touched is None:
+            self._all_at_s = trio.current_time() + EVERY_S
+        if known.doubt is not None:
+            return
+        accounts = known.books.accounts
+        self._seen = {name: held.book.arrived for name, held in accounts.items()}
+        moment = Moment(self.clock.now(), self.clock.monotonic_s())
+        for act in watch(
+            known,
+            self.watched(),
+            touched,
+            moment,
+            session_end=self.session_end(),
+            patience=self.patience,
+        ):
+            self._do(act)
+
+    def _do(self, act: Act) -> None:
+        if isinstance(act, Halt):
+            self.halting.halt(act, by=BY)
+        else:
+            self.record(act)

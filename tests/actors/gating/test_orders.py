@@ -1,0 +1,240 @@
+"""What is told of orders: tickets are used once, and a worker speaks for itself alone."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from riskd.actors.control import CommandRefused, CommandUnavailable
+from riskd.actors.core.access import Caller, Launch, Peer, Role
+from riskd.actors.messages import (
+    Acked,
+    By,
+    CancelAsked,
+    Canceled,
+    Check,
+    Command,
+    Decision,
+    Dropped,
+    Expired,
+    Filled,
+    KillSwitchTriggered,
+    Marked,
+    OrderAcked,
+    OrderAsked,
+    OrderSent,
+    Rejected,
+    Sent,
+    TicketMisused,
+)
+
+Desk = Any  # the class of these fixtures lives in conftest.py
+OPERATOR = Caller(Peer(1000, 1000, 1), Role.OPERATOR)
+ABOUT: dict[str, Any] = {"account": "main", "client_order_id": "a"}
+
+
+def worker(name: str = "mm-1") -> Caller:
+    return Caller(Peer(1000, 1000, 2), Role.WORKER, Launch(name, b""))
+
+
+async def say(desk: Desk, command: Command, caller: Caller = OPERATOR) -> Any:
+    return await desk.orders.handlers()[type(command)](caller, command)
+
+
+async def refused(desk: Desk, command: Command, caller: Caller = OPERATOR) -> str:
+    """With its code."""
+    with pytest.raises(CommandRefused) as caught:
+        await say(desk, command, caller)
+    return caught.value.code
+
+
+async def asked(desk: Desk, caller: Caller = OPERATOR, **more: Any) -> Decision:
+    said = {"symbol": "X", "side": "buy", "qty": "6", "price": "100", **ABOUT, **more}
+    answer = await say(desk, Check(id=5, order=OrderAsked(**said)), caller)
+    assert isinstance(answer, Decision)
+    assert answer.id == 5
+    return answer
+
+
+# --- tickets --------------------------------------------------------------------------------------
+
+
+async def test_a_ticket_is_used_once_and_the_second_time_is_told(desk: Desk) -> None:
+    answer = await asked(desk)
+    await say(desk, Sent(**ABOUT, decision_id=answer.decision_id))
+    assert isinstance(desk.facts[-1], OrderSent)
+    assert await refused(desk, Sent(**ABOUT)) == "ticket_used"
+    assert desk.facts[-1] == TicketMisused(**ABOUT, code="ticket_used")
+    assert desk.worst() == (6, 0)
+
+
+def late(desk: Desk) -> None:
+    desk.clock.passed_s = 2.1
+
+
+def tightened(desk: Desk) -> None:
+    by = By(via="riskd")
+    desk.commit(KillSwitchTriggered(by=by, cause="manual", source="operator", reason="boo"))
+
+
+@pytest.mark.parametrize(
+    ("happens", "code"), [(late, "ticket_expired"), (tightened, "ticket_stale")]
+)
+async def test_an_order_sent_on_an_old_ticket_counts_in_full_and_is_told(
+    desk: Desk, happens: Callable[[Desk], None], code: str
+) -> None:
+    await asked(desk)
+    happens(desk)
+    assert await refused(desk, Sent(**ABOUT)) == code
+    assert desk.facts[-1] == TicketMisused(**ABOUT, code=code)
+    assert desk.worst() == (6, 0)
+    assert await refused(desk, Dropped(**ABOUT)) == "ticket_used"
+
+
+async def test_what_nobody_asked_for_has_no_ticket(desk: Desk) -> None:
+    assert await refused(desk, Sent(**ABOUT)) == "no_ticket"
+    await asked(desk, qty="NaN")
+    assert await refused(desk, Sent(**ABOUT)) == "no_ticket"
+
+
+async def test_a_ticket_that_was_replayed_after_a_restart_was_used(desk: Desk) -> None:
+    await asked(desk)
+    await say(desk, Sent(**ABOUT))
+    assert await refused(desk.again(), Sent(**ABOUT)) == "ticket_used"
+
+
+# --- what becomes of it ---------------------------------------------------------------------------
+
+
+async def test_what_was_never_sent_frees_what_was_reserved(limited: Desk) -> None:
+    await asked(limited)
+    await say(limited, Dropped(**ABOUT))
+    assert limited.worst() == (0, 0)
+
+
+async def test_what_was_sent_is_not_dropped(desk: Desk) -> None:
+    await asked(desk)
+    await say(desk, Sent(**ABOUT))
+    assert await refused(desk, Dropped(**ABOUT)) == "ticket_used"
+    assert desk.worst() == (6, 0)
+
+
+async def test_nothing_is_dropped_twice_nor_what_nobody_has(desk: Desk) -> None:
+    assert await refused(desk, Dropped(**ABOUT)) == "no_ticket"
+    await asked(desk)
+    await say(desk, Dropped(**ABOUT))
+    assert await refused(desk, Dropped(**ABOUT)) == "ticket_used"
+
+
+@pytest.mark.parametrize("end", [Canceled, Rejected, Expired])
+async def test_what_the_venue_ends_is_gone(desk: Desk, end: Callable[..., Command]) -> None:
+    await asked(desk)
+    await say(desk, Sent(**ABOUT))
+    await say(desk, end(**ABOUT))
+    assert desk.worst() == (0, 0)
+
+
+async def test_what_was_asked_to_end_still_counts(desk: Desk) -> None:
+    await asked(desk)
+    await say(desk, CancelAsked(**ABOUT))
+    assert desk.worst() == (6, 0)
+
+
+async def test_that_the_venue_has_it_is_a_fact(desk: Desk) -> None:
+    await asked(desk)
+    await say(desk, Acked(**ABOUT))
+    assert isinstance(desk.facts[-1], OrderAcked)
+    assert await refused(desk, Sent(**ABOUT)) == "ticket_used"
+
+
+def filled(**more: Any) -> Filled:
+    said = {"fill_id": "f", "symbol": "X", "side": "buy", "qty": "2", "price": "100"}
+    return Filled(**{**ABOUT, **said, **more})
+
+
+async def test_a_fill_counts_once_and_takes_from_its_order(desk: Desk) -> None:
+    await asked(desk)
+    for _ in range(2):
+        await say(desk, filled())
+    assert desk.books.accounts["main"].book.worth.paths["X"].qty == 2
+    assert desk.worst() == (6, 2)
+
+
+async def test_a_fill_without_an_order_is_nobodys(desk: Desk) -> None:
+    await say(desk, filled(client_order_id=None))
+    assert desk.books.accounts["main"].book.flags() == ["rogue_fill:f"]
+
+
+async def test_a_mark_without_an_account_is_one_in_all(desk: Desk) -> None:
+    await say(desk, Marked(symbol="X", price="110"))
+    marks = [h.book.worth.mark_now("X") for h in desk.books.accounts.values()]
+    assert marks == [Decimal(110), Decimal(110)]
+
+
+async def test_what_can_not_be_written_is_not_told_as_done(desk: Desk) -> None:
+    await asked(desk)
+    desk.failure = "no disk"
+    for command in (Sent(**ABOUT), Acked(**ABOUT)):
+        with pytest.raises(CommandUnavailable):
+            await say(desk, command)
+
+
+# --- who ------------------------------------------------------------------------------------------
+
+
+async def test_a_worker_that_nobody_knows_may_ask_for_nothing(desk: Desk) -> None:
+    answer = await asked(desk, worker("stranger"))
+    assert (answer.decision, answer.code) == ("block", "not_your_account")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        Sent(**ABOUT),
+        Acked(**ABOUT),
+        CancelAsked(**ABOUT),
+        Canceled(**ABOUT),
+        Dropped(**ABOUT),
+        filled(),
+        Marked(symbol="X", price="1"),
+    ],
+    ids=lambda command: type(command).__name__,
+)
+async def test_nor_tell_of_anything(desk: Desk, command: Command) -> None:
+    await asked(desk)
+    facts = len(desk.facts)
+    assert await refused(desk, command, worker("stranger")) == "not_your_account"
+    assert len(desk.facts) == facts
+
+
+async def test_a_worker_asks_for_its_own_account(desk: Desk) -> None:
+    assert (await asked(desk, worker())).decision == "allow"
+    answer = await asked(desk, worker(), account="other")
+    assert answer.code == "not_your_account"
+
+
+@pytest.mark.parametrize("kind", [Sent, Acked, CancelAsked, Canceled, Rejected, Expired, Dropped])
+async def test_a_worker_tells_of_its_own_orders(desk: Desk, kind: Callable[..., Command]) -> None:
+    await asked(desk, worker("mm-1"))
+    assert await refused(desk, kind(**ABOUT), worker("mm-2")) == "not_your_order"
+    assert desk.worst() == (6, 0)
+    await say(desk, kind(**ABOUT), worker("mm-1"))
+
+
+async def test_a_workers_mark_is_one_of_its_own_account(desk: Desk) -> None:
+    await say(desk, Marked(symbol="X", price="110"), worker())
+    assert desk.books.accounts["main"].book.worth.mark_now("X") == 110
+    assert desk.books.accounts["other"].book.worth.mark_now("X") == 100
+    told = Marked(symbol="X", price="110", account="other")
+    assert await refused(desk, told, worker()) == "not_your_account"
+
+
+# --- the disk -------------------------------------------------------------------------------------
+
+
+async def test_where_a_power_cut_counts_what_permits_waits_for_the_disk(desk: Desk) -> None:
+    desk.orders.waits = True
+    answer = await asked(desk)
+    assert desk.settled == [int(answer.decision_id or 0)]
+    await asked(desk, client_order_id="b", qty="NaN")
+    assert len(desk.settled) == 1, "a block has no effect that waits for anything"
