@@ -21,6 +21,7 @@ from riskd.tools.bench import (
     clients,
     commit,
     echo,
+    gate,
     group_commit,
     growth,
     halt,
@@ -60,6 +61,7 @@ TINY: dict[str, Callable[[], Sequence[Result]]] = {
     "lease": partial(lease.measure, 2_000, readers=3),
     "growth": partial(growth.measure, 6_000),
     "halt": partial(halt.measure, 2, readers=2, crowd=2),
+    "gate": partial(gate.measure, 2, many=3, workers=3),
     "book": partial(book.measure, 50, many=3, times=1),
 }
 

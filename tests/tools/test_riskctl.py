@@ -114,7 +114,8 @@ async def kill(caller: Caller, command: KillActor) -> ActorKilled:
 
 
 async def reload(caller: Caller, command: Reload) -> Reloaded:
-    return Reloaded(source="riskd.toml", changed=["riskd.log_level"], needs_restart=["riskd.x"])
+    keys, later = ["riskd.log_level"], ["riskd.x"]
+    return Reloaded(source="riskd.toml", changed=keys, needs_restart=later, limits=[], waiting=[])
 
 
 async def refuse_reload(caller: Caller, command: Reload) -> Reloaded:
@@ -234,7 +235,9 @@ def test_status_says_first_whether_anything_can_trade(riskd: Path) -> None:
     said = run(riskd, "status")
     assert said.exit_code == 0
     lines = said.stdout.splitlines()
-    assert lines[0] == "NOT GUARDED: this riskd supervises only, and lacks gate, journal"
+    assert lines[0] == (
+        "NOT GUARDED: this riskd judges what it is asked and told, and lacks gate, journal"
+    )
     assert "riskd        0.1.0, process 4711, up 2 h 3 min since 2026-01-02T03:04:05Z" in lines
     assert "kill switch  ACTIVE" in lines
     assert "journal      lsn 12" in lines
@@ -313,11 +316,9 @@ def test_the_running_configuration_is_shown_key_by_key(riskd: Path) -> None:
 
 
 def test_a_reload_says_what_changed_and_what_waits(riskd: Path) -> None:
-    assert run(riskd, "config", "reload").stdout.splitlines() == [
-        "read riskd.toml",
-        "changed: riskd.log_level",
-        "true after a restart: riskd.x",
-    ]
+    said = run(riskd, "config", "reload").stdout.splitlines()
+    assert said[:2] == ["read riskd.toml", "changed: riskd.log_level"]
+    assert said[2:] == ["true after a restart: riskd.x", "limits: no change"]
 
 
 def test_files_are_checked_and_shown_without_riskd(place: Path, tmp_path: Path) -> None:

@@ -21,20 +21,23 @@ from ...actors.messages import (
     ActorsAre,
     ConfigIs,
     KillActor,
+    PreviewReload,
     Reload,
     Reloaded,
+    ReloadPreviewed,
     ShowConfig,
     Status,
     StatusIs,
     Version,
     VersionIs,
 )
-from . import show, talk
+from . import show, show_limits, talk
 from .accounts import COMMANDS as ACCOUNTS
 from .audit import audit
 from .book import book
 from .halting import COMMANDS as HALTING
 from .journal import journal
+from .limits import limits
 from .options import PATH, everywhere
 from .page import Line, Unprinted, clean
 from .talk import Failure, ask, emit, emit_json, settings
@@ -217,19 +220,38 @@ def schema() -> None:
 
 
 @config.command()
+@click.option("--dry-run", is_flag=True, help="Only tell what it would change.")
 @everywhere
-def reload() -> None:
+def reload(*, dry_run: bool) -> None:
     """Have riskd read its file again. An invalid one is refused and changes nothing."""
+    if dry_run:
+        _preview()
+        return
     reply = ask(Reload(), Reloaded, changes=True)
     document = {
         "source": reply.source,
         "changed": reply.changed,
         "needs_restart": reply.needs_restart,
+        "limits": reply.limits,
+        "waiting": reply.waiting,
     }
-    emit(document, show.reloaded(reply.source, reply.changed, reply.needs_restart))
+    words = show.reloaded(reply.source, reply.changed, reply.needs_restart)
+    emit(document, [*words, *show_limits.reloaded(reply.limits, reply.waiting)])
 
 
-for _command in (*HALTING, *ACCOUNTS, audit, journal, book):
+def _preview() -> None:
+    reply = ask(PreviewReload(), ReloadPreviewed)
+    document = {
+        "source": reply.source,
+        "changed": reply.changed,
+        "needs_restart": reply.needs_restart,
+        "limits": reply.limits,
+    }
+    words = show.previewed(reply.source, reply.changed, reply.needs_restart)
+    emit(document, [*words, *show_limits.changes(reply.limits)])
+
+
+for _command in (*HALTING, *ACCOUNTS, limits, audit, journal, book):
     main.add_command(_command)
 
 

@@ -4,20 +4,16 @@ A person on a terminal is told what is about to happen and asked, unless --yes. 
 asked: what it calls is done. Before a trigger there is no round trip that nobody reads.
 """
 
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import click
-import msgspec
 from click.shell_completion import CompletionItem
 
 from ...actors.messages import (
     CompleteRecovery,
     Freeze,
     HaltsAre,
-    Name,
-    Reason,
     Recover,
     Scope,
     ShowHalts,
@@ -25,16 +21,16 @@ from ...actors.messages import (
     Trigger,
     Unfreeze,
 )
+from . import options
 from . import show_halting as show
-from .options import everywhere, span
-from .page import clean
+from .options import SCOPES, approver, everywhere, reason_option, span, yes_option
 from .talk import (
     COMPLETION_TIMEOUT_S,
     NOT_CONFIRMED,
     NOT_REACHABLE,
-    REFUSED,
     Failure,
     ask,
+    confirm,
     emit,
     settings,
 )
@@ -42,24 +38,9 @@ from .talk import (
 F = TypeVar("F", bound=Callable[..., Any])
 LOOK_S_MAX = 1.0
 """For what is said before a trigger. A riskd that takes longer to tell may still obey at once."""
-_SCOPES = "all, or one of account, exchange, strategy, symbol, worker, as in account:main"
 
 
 # --- what is given --------------------------------------------------------------------------------
-
-
-def _as(kind: object, remedy: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """What riskd would refuse is a wrong command line, and never gets as far as riskd."""
-
-    def check(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-        if value is not None:
-            try:
-                msgspec.convert(value, kind)
-            except msgspec.ValidationError:
-                raise click.BadParameter(f"{value!r} is not {remedy}") from None
-        return value
-
-    return check
 
 
 def _in_force(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -74,40 +55,9 @@ def _in_force(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[C
     return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
-_scope = _as(Scope, f"a scope: write {_SCOPES}")
+_scope = options.fits(Scope, f"a scope: write {SCOPES}")
 _scope_argument = click.argument("scope", callback=_scope, shell_complete=_in_force)
-_reason = click.option(
-    "--reason",
-    metavar="TEXT",
-    required=True,
-    callback=_as(Reason, "a reason: write 1 to 512 characters"),
-    help="Why; it is kept.",
-)
-_yes = click.option("--yes", is_flag=True, help="Ask nothing on a terminal.")
-
-
-def _approver(*, required: bool) -> Callable[[F], F]:
-    return click.option(
-        "--approved-by",
-        metavar="NAME",
-        required=required,
-        callback=_as(Name, "a name: write 1 to 128 characters"),
-        help="Who takes the responsibility. With security.two_person, another operator than you.",
-    )
-
-
-# --- asking the person ----------------------------------------------------------------------------
-
-
-def _confirm(said: Callable[[], Sequence[str]], question: str, *, yes: bool) -> None:
-    """Go on only with his word, where there is somebody who can see the question and answer it."""
-    terminals = all(stream and stream.isatty() for stream in (sys.stdin, sys.stderr))
-    if yes or settings().json or not terminals:
-        return
-    for line in said():
-        click.echo(clean(line), err=True)
-    if not click.confirm(question, err=True):
-        raise Failure(REFUSED, "declined", "nothing was changed")
+# --- what there is --------------------------------------------------------------------------------
 
 
 def _look() -> dict[str, Any]:
@@ -152,11 +102,11 @@ def _document(reply: SwitchIs | HaltsAre) -> dict[str, Any]:
 
 
 @click.command()
-@_reason
+@reason_option
 @click.option(
-    "--scope", default="all", callback=_scope, shell_complete=_in_force, help=f"{_SCOPES}."
+    "--scope", default="all", callback=_scope, shell_complete=_in_force, help=f"{SCOPES}."
 )
-@_yes
+@yes_option
 @everywhere
 def trigger(reason: str, scope: str, *, yes: bool) -> None:
     """Stop everything now: the kill switch. With --scope, everything in that.
@@ -164,7 +114,7 @@ def trigger(reason: str, scope: str, *, yes: bool) -> None:
     The way back: recover, the cooldown, complete-recovery. Of a scope: unfreeze.
     """
     question = "Stop everything?" if scope == "all" else f"Stop {scope}?"
-    _confirm(lambda: show.before_trigger(_glance(), scope), question, yes=yes)
+    confirm(lambda: show.before_trigger(_glance(), scope), question, yes=yes)
     command = Trigger(reason=reason, scope=scope)
     if scope == "all":
         reply = _document(ask(command, SwitchIs, changes=True))
@@ -176,29 +126,29 @@ def trigger(reason: str, scope: str, *, yes: bool) -> None:
 
 
 @click.command()
-@_approver(required=True)
-@_yes
+@approver(required=True)
+@yes_option
 @everywhere
 def recover(approved_by: str, *, yes: bool) -> None:
     """Begin the way back from a kill. Nothing trades before complete-recovery."""
-    _confirm(lambda: show.before_recover(_look()), "Begin the recovery?", yes=yes)
+    confirm(lambda: show.before_recover(_look()), "Begin the recovery?", yes=yes)
     reply = _document(ask(Recover(approved_by=approved_by), SwitchIs, changes=True))
     emit(reply, show.recovering(reply))
 
 
 @click.command("complete-recovery")
-@_yes
+@yes_option
 @everywhere
 def complete_recovery(*, yes: bool) -> None:
     """Trade again, after the cooldown and when every account is reconciled."""
-    _confirm(lambda: show.before_complete(_look()), "Trade again?", yes=yes)
+    confirm(lambda: show.before_complete(_look()), "Trade again?", yes=yes)
     reply = _document(ask(CompleteRecovery(), SwitchIs, changes=True))
     emit(reply, show.completed(reply))
 
 
 @click.command()
 @_scope_argument
-@_reason
+@reason_option
 @click.option(
     "--for",
     "for_s",
@@ -208,7 +158,7 @@ def complete_recovery(*, yes: bool) -> None:
 )
 @click.option("--until-session", "session", is_flag=True, help="Until the session's reset.")
 @click.option("--reduce-only", is_flag=True, help="Let pass what makes a position smaller.")
-@_yes
+@yes_option
 @everywhere
 def freeze(
     scope: str, reason: str, for_s: float | None, *, session: bool, reduce_only: bool, yes: bool
@@ -224,7 +174,7 @@ def freeze(
         lasting = f"for {show.duration(for_s)}"
     elif session:
         lasting = "until the session's reset"
-    _confirm(
+    confirm(
         lambda: show.before_freeze(_look(), scope, lasting, reduce_only=reduce_only),
         f"Freeze {scope}?",
         yes=yes,
@@ -239,13 +189,13 @@ def freeze(
 
 @click.command()
 @_scope_argument
-@_reason
-@_approver(required=False)
-@_yes
+@reason_option
+@approver(required=False)
+@yes_option
 @everywhere
 def unfreeze(scope: str, reason: str, approved_by: str | None, *, yes: bool) -> None:
     """Lift the halts of exactly SCOPE, whoever placed them. Those of a wider one stay in force."""
-    _confirm(lambda: show.before_unfreeze(_look(), scope), f"Unfreeze {scope}?", yes=yes)
+    confirm(lambda: show.before_unfreeze(_look(), scope), f"Unfreeze {scope}?", yes=yes)
     command = Unfreeze(scope=scope, reason=reason, approved_by=approved_by)
     reply = _document(ask(command, HaltsAre, changes=True))
     emit(reply, show.lifted(reply, scope))

@@ -1,4 +1,4 @@
-"""The options that every command takes, and times as a person writes them."""
+"""The options that every command takes, or that several do, and times as a person writes them."""
 
 import re
 from collections.abc import Callable
@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+import msgspec
 
+from ...actors.messages import Name, Reason
 from . import talk
 from .talk import settings
 
@@ -19,6 +21,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _AGO = re.compile(r"(\d{1,9})(s|m|h|d|w)")
 _SPAN = re.compile(r"(?=\d)(?:\d{1,9}w)?(?:\d{1,9}d)?(?:\d{1,9}h)?(?:\d{1,9}m)?(?:\d{1,9}s)?")
 SPAN_MAX = timedelta(days=365)
+SCOPES = "all, or one of account, exchange, strategy, symbol, worker, as in account:main"
 
 
 def _keep(_: click.Context, option: click.Parameter, value: object) -> None:
@@ -91,4 +94,41 @@ def _timedelta(value: str) -> timedelta:
     return sum(
         (timedelta(**{_UNITS[unit]: int(count)}) for count, unit in _AGO.findall(value)),
         timedelta(),
+    )
+
+
+# --- what those say who change something ----------------------------------------------------------
+
+
+def fits(kind: object, remedy: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """What riskd would refuse is a wrong command line, and never gets as far as riskd."""
+
+    def check(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                msgspec.convert(value, kind)
+            except msgspec.ValidationError:
+                raise click.BadParameter(f"{value!r} is not {remedy}") from None
+        return value
+
+    return check
+
+
+reason_option = click.option(
+    "--reason",
+    metavar="TEXT",
+    required=True,
+    callback=fits(Reason, "a reason: write 1 to 512 characters"),
+    help="Why; it is kept.",
+)
+yes_option = click.option("--yes", is_flag=True, help="Ask nothing on a terminal.")
+
+
+def approver(*, required: bool) -> Callable[[F], F]:
+    return click.option(
+        "--approved-by",
+        metavar="NAME",
+        required=required,
+        callback=fits(Name, "a name: write 1 to 128 characters"),
+        help="Who takes the responsibility. With security.two_person, another operator than you.",
     )

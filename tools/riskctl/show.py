@@ -67,7 +67,7 @@ def verdict(document: Document) -> Line:
         return Line(f"NOTHING CAN TRADE: {said}", "bad")
     if not_built:
         missing = ", ".join(map(str, not_built))
-        said = f"NOT GUARDED: this riskd supervises only, and lacks {missing}"
+        said = f"NOT GUARDED: this riskd judges what it is asked and told, and lacks {missing}"
         return Line(said, "warn")
     if unwell:
         return Line(f"DEGRADED: not serving: {', '.join(map(str, unwell))}", "bad")
@@ -224,4 +224,12 @@ def reloaded(source: str, changed: Sequence[str], needs_restart: Sequence[str]) 
         Line(f"read {source}"),
         Line(f"changed: {', '.join(changed) or 'nothing'}"),
         *([Line(f"true after a restart: {', '.join(needs_restart)}")] if needs_restart else []),
+    ]
+
+
+def previewed(source: str, changed: Sequence[str], needs_restart: Sequence[str]) -> Page:
+    return [
+        Line(f"{source} is valid; nothing was changed"),
+        Line(f"would change: {', '.join(changed) or 'nothing'}"),
+        *([Line(f"after a restart: {', '.join(needs_restart)}")] if needs_restart else []),
     ]

@@ -1,7 +1,8 @@
 """Asking riskd, and what is said and which status is left when that fails."""
 
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -127,3 +128,14 @@ def not_understood(path: Path, message: str, *, changes: bool = False) -> Failur
         return _not_confirmed(path, message)
     said = f"what answers at {path} is no riskd that this riskctl understands: {message}"
     return Failure(NOT_REACHABLE, "protocol", said, socket=str(path))
+
+
+def confirm(said: Callable[[], Sequence[str]], question: str, *, yes: bool) -> None:
+    """Go on only with his word, where there is somebody who can see the question and answer it."""
+    terminals = all(stream and stream.isatty() for stream in (sys.stdin, sys.stderr))
+    if yes or settings().json or not terminals:
+        return
+    for line in said():
+        click.echo(page.clean(line), err=True)
+    if not click.confirm(question, err=True):
+        raise Failure(REFUSED, "declined", "nothing was changed")
