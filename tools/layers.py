@@ -50,7 +50,13 @@ DATA = frozenset({"attrs", "msgspec"})
 SHELL = DATA | {"structlog", "trio"}
 
 AREAS = (
-    Area("the vocabulary", ("actors.messages",), (), frozenset({"msgspec"}), is_pure=True),
+    Area(
+        "the vocabulary",
+        ("actors.messages",),
+        ("config.schema",),
+        frozenset({"msgspec"}),
+        is_pure=True,
+    ),
     Area("the schema", ("config.schema",), ("config.paths",), DATA, is_pure=True),
     Area("the configuration", ("config",), ("config.schema",), DATA),
     Area("the pure cores", ("actors.core",), VOCABULARY, DATA, is_pure=True),
@@ -83,6 +89,9 @@ AREAS = (
             "supervisor.compose",
             "supervisor.configuration",
             "supervisor.daemon",
+            "supervisor.gating",
+            "supervisor.limiting",
+            "supervisor.limit_watching",
         ),
         ("", "actors", "adapters", "config", "supervisor"),
         SHELL | {"click", "rich"},

@@ -19,6 +19,7 @@ from . import (
     clients,
     commit,
     echo,
+    gate,
     group_commit,
     growth,
     halt,
@@ -59,6 +60,7 @@ BENCHMARKS = {
     "lease": Benchmark(lease.measure, 1_000_000, 20_000),
     "growth": Benchmark(growth.measure, 3_000_000, 30_000),
     "halt": Benchmark(halt.measure, 2_000, 100),
+    "gate": Benchmark(gate.measure, 5_000, 200),
     "book": Benchmark(book.measure, 100_000, 5_000),
 }
 

@@ -23,7 +23,7 @@ BATCH = 500
 def measure(n: int) -> list[Result]:
     with running() as daemon, connected(daemon.socket) as ours:
         reply = exchange(ours, LINE)
-        with _bare_server(reply) as path, connected(path) as theirs:
+        with bare_server(reply) as path, connected(path) as theirs:
             pairs = [partial(exchange, connection, LINE) for connection in (ours, theirs)]
             one, bare_one = in_turn(n, *map(timed, pairs))
             batches = [
@@ -50,7 +50,7 @@ def measure(n: int) -> list[Result]:
 
 
 @contextlib.contextmanager
-def _bare_server(reply: bytes) -> Iterator[Path]:
+def bare_server(reply: bytes) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="riskd-") as place:
         path = Path(place, "echo.sock")
         with neighbour(serve, path, reply):
