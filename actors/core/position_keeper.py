@@ -58,6 +58,7 @@ from ..messages.book import (
 )
 from .book import door, reading, times
 from .book.account import AccountBook
+from .book.effort import steps
 from .book.numbers import HUNDRED, ZERO, exact, fault, shown
 from .book.sessions import WEEKDAYS
 from .books import Books
@@ -65,6 +66,9 @@ from .held import Held
 
 AHEAD_MAX = timedelta(minutes=15)
 """Of what is told: clocks differ by seconds, and a wrong time zone by half an hour at least."""
+STEPS_MAX = 300_000
+"""Of one report: about half a second in which nothing else is done. A single event may take more.
+"""
 PROBLEMS_MAX = 100
 """Of one configuration. Whoever has so many has one, in every line of a generated file."""
 NAMES_MAX = 20
@@ -210,12 +214,17 @@ def booked(
 ) -> list[Booked]:
     """The facts of a report. Raises NotBooked."""
     held = _concerned(books) if account is None else account_of(books, account)
-    when = _Times(held.book, now)
+    when, effort = _Times(held.book, now), 0
     for index, event in enumerate(events):
         if account is None:
             _check_for_all(books, index, event)
         _check(books, held, index, event)
         when.check(index, event)
+        more = steps(held.book, event)
+        effort += more
+        if index and more and effort > STEPS_MAX:
+            said = f"events[{index}]: with those before it too much is to be counted again at once"
+            raise NotBooked("too_much_at_once", f"{said}; report them first, and this by itself")
     return [Booked(account=account, event=event) for event in events]
 
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from riskd.actors.core import position_keeper as core
 from riskd.actors.core.book import shown
+from riskd.actors.core.book.effort import steps
 from riskd.actors.core.books import Books
 from riskd.actors.core.position_keeper import NotBooked
 from riskd.actors.messages import (
@@ -479,3 +480,31 @@ def test_a_fill_without_a_time_is_no_part_of_a_position_that_was_adopted(story: 
     later = (story.now + timedelta(seconds=1)).isoformat()
     story.report(fill("f1", ts=later), fill("f2"))
     assert story.document()["positions"]["L"]["qty"] == "7"
+
+
+def test_a_report_has_no_more_counted_again_than_takes_a_moment(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    story.follow()
+    at = [(story.now - timedelta(seconds=100 - each)).isoformat() for each in range(10)]
+    story.report(*(fill(f"f{each}", ts=when) for each, when in enumerate(at)))
+    book = story.books.accounts["main"].book
+    samples = len(book.worth.series.keys)
+    early = (story.now - timedelta(seconds=200)).isoformat()
+    late, newest = fill("late", ts=early), fill("newest", ts=story.now.isoformat())
+    bust = event({"type": "bust", "id": "f9", "symbol": "L"})
+    assert steps(book, newest) == 0
+    assert steps(book, late) >= 20
+    assert steps(book, bust) == 2
+    assert steps(book, event({"type": "mark", "symbol": "L", "price": "9", "ts": early})) >= 10
+    adopted = {"type": "snapshot", "symbol": "L", "qty": "0", "as_of": story.now.isoformat()}
+    assert steps(book, event(adopted)) == 2 * samples + 10
+    monkeypatch.setattr(core, "STEPS_MAX", 2 * steps(book, late) - 1)
+    code, problem = story.refused(late, fill("later", ts=early))
+    assert code == "too_much_at_once"
+    assert problem.startswith("events[1]: with those before it")
+    assert story.document()["positions"]["L"]["qty"] == "10"
+    monkeypatch.setattr(core, "STEPS_MAX", 1)
+    story.report(late)  # by itself, whatever it takes
+    story.report(bust, newest)  # the newest of all costs nothing
+    assert story.document()["positions"]["L"]["qty"] == "11"
