@@ -39,6 +39,7 @@ from .messages import (
     TicketMisused,
 )
 from .messages.gate import TicketCode
+from .messages.reasons import Code
 from .ports import Clock, Commit, NotRecorded
 
 NAME = "gate"
@@ -173,7 +174,7 @@ class Gate:
             )
         return known
 
-    def _undecided(self, code: str, missing: str) -> Decision:
+    def _undecided(self, code: Code, missing: str) -> Decision:
         return undecided(
             code,
             missing,

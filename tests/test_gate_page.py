@@ -2,12 +2,15 @@
 
 import re
 from pathlib import Path
+from typing import get_args
 
 from click.testing import CliRunner
 from riskd.actors.core.gate.rules import JUDGES
+from riskd.actors.messages.reasons import Code
 from riskd.config import parse
 from riskd.config.profiles import limits
 from riskd.config.schema import BUILT_IN
+from riskd.config.schema.rules.kinds import RuleKind
 from riskd.tools.riskctl import main
 
 PAGE = (Path(__file__).parents[1] / "docs" / "gate.md").read_text(encoding="utf-8")
@@ -29,6 +32,16 @@ def test_it_has_every_kind_of_rule_in_the_order_in_which_they_are_asked() -> Non
     assert told == {
         (str(rule.__struct_config__.tag), judge.STAGE) for rule, judge in JUDGES.items()
     }
+
+
+def test_it_says_of_each_reason_code_once_what_it_means() -> None:
+    """A kind is one too, and has its place in the table of kinds."""
+    table = PAGE.partition("| code | means | what to do |\n")[2].partition("\n\n")[0]
+    told = [
+        code for row in table.splitlines() for code in re.findall(r"`(\w+)`", row.split(" | ")[0])
+    ]
+    assert len(told) == len(set(told))
+    assert set(told) == set(get_args(Code)) - set(get_args(RuleKind))
 
 
 def test_its_profiles_are_the_built_in_ones() -> None:

@@ -14,6 +14,7 @@ from msgspec import Meta, Struct
 from .base import Bearing, By, Command, Fact, Name, Reply
 from .book import Currency, Id, Side, Symbol, Time
 from .metrics import ExactNumber
+from .reasons import Code
 
 Answer = Literal["allow", "scale_down", "block"]
 RiskLevel = Literal["info", "warning", "critical"]
@@ -51,7 +52,7 @@ class Verdict(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
 
     decision: Answer
     qty: Decimal
-    code: str
+    code: Code
     rule: str | None = None
     """Its kind."""
     scope: str | None = None
@@ -161,7 +162,7 @@ class Decision(Reply, frozen=True, kw_only=True, tag="decision"):
     scale_factor: str
     rule: str | None
     scope: str | None
-    code: str
+    code: Code
     reason: str
     limit: str | None
     value: str | None

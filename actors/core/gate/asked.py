@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from ...messages.gate import OrderAsked, OrderType
+from ...messages.reasons import Code
 from ..book.numbers import fault
 
 DIGEST_BYTES = 16
@@ -21,7 +22,7 @@ _encode = msgspec.json.Encoder(order="deterministic").encode
 class Unreadable(Exception):
     """A field of an order that can't be judged. `code` is from the closed set of reasons."""
 
-    def __init__(self, code: str, field: str) -> None:
+    def __init__(self, code: Code, field: str) -> None:
         super().__init__(f"{field}: {code}")
         self.code = code
         self.field = field
@@ -85,7 +86,7 @@ def _read(said: str | int) -> Decimal:
     return number
 
 
-def _fault(text: str) -> str:
+def _fault(text: str) -> Code:
     """What is wrong with what is no number, or none that can be counted with."""
     if _EXACT.match(text):
         return "too_many_digits"

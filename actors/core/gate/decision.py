@@ -19,6 +19,7 @@ import attrs
 
 from ...messages import Mode
 from ...messages.gate import OrderAsked, RiskLevel, Verdict
+from ...messages.reasons import Code
 from ..book.numbers import ZERO, exact
 from ..books import Books
 from ..held import Held
@@ -87,7 +88,7 @@ class _Blocked(Exception):
 
     def __init__(
         self,
-        code: str,
+        code: Code,
         *,
         rule: str,
         scope: str | None = None,
@@ -191,7 +192,7 @@ def _fence(known: Knowledge, inside: tuple[str, ...]) -> Mode | None:
 
 def _permitted(order: OrderAsked, who: Identity, held: Held | None) -> Held:
     """The account, if this caller may trade in it."""
-    code = None
+    code: Code | None = None
     if who.account is not None and who.account != order.account:
         code = "not_your_account"
     elif who.strategy is not None and who.strategy != order.strategy:

@@ -9,6 +9,7 @@ from math import ceil
 from typing import TypeVar
 
 from ....config.schema.rules import FlowRule
+from ...messages.reasons import Code
 from ..book.numbers import ZERO
 from .rule import HUNDRED, Found, Judge
 
@@ -29,7 +30,7 @@ class FlowJudge(Judge[F]):
         """Below so many there is nothing to say, one more included."""
         return NEVER if limit is None else ceil(limit * self.near) - 1
 
-    def counted(self, code: str, limit: int, before: int, more: int = 1) -> Found:
+    def counted(self, code: Code, limit: int, before: int, more: int = 1) -> Found:
         """Up to the limit they pass."""
         after = before + more
         left = Decimal(max(limit - before, 0))
@@ -40,7 +41,7 @@ class FlowJudge(Judge[F]):
         return Found("warn", code, Decimal(limit), Decimal(after), left)
 
 
-def latched(code: str, limit: int) -> Found:
+def latched(code: Code, limit: int) -> Found:
     """It is over until a person or the time says otherwise."""
     return Found("block", code, Decimal(limit), Decimal(limit), ZERO)
 

@@ -11,6 +11,7 @@ from functools import lru_cache
 
 from ...messages import MessageId
 from ...messages.gate import Decision, Ticket, Verdict
+from ...messages.reasons import Code
 from ..book.numbers import exact, shown
 from .answers import Answered
 
@@ -92,7 +93,7 @@ def decision(found: Answered, about: MessageId = 0) -> Decision:
     )
 
 
-def undecided(code: str, missing: str, *, lsn: int, at: datetime, ess_active: bool) -> Decision:
+def undecided(code: Code, missing: str, *, lsn: int, at: datetime, ess_active: bool) -> Decision:
     """A no that is not history, because nobody could judge or write."""
     verdict = Verdict(decision="block", qty=Decimal(0), code=code, missing=missing)
     return Decision(

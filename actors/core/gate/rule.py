@@ -14,6 +14,7 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from ....config.schema.rules.base import LimitRule, Rule, StateRule
+from ...messages.reasons import Code
 from ..book.account import AccountBook
 from ..book.numbers import CONTEXT, ONE, ZERO
 from ..book.path import Path
@@ -42,7 +43,7 @@ class Found(NamedTuple):
     """
 
     outcome: Outcome
-    code: str
+    code: Code
     limit: Decimal | None = None
     value: Decimal | None = None
     headroom: Decimal | None = None

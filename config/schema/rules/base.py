@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, cast
 
 from msgspec import Meta
 
 from ..base import Section
+from .kinds import RuleKind
 
 RuleName = Annotated[
     str,
@@ -62,8 +63,8 @@ class Rule(Section, frozen=True, kw_only=True, tag_field="kind"):
     ] = "all"
 
     @property
-    def kind(self) -> str:
-        return str(self.__struct_config__.tag)
+    def kind(self) -> RuleKind:
+        return cast("RuleKind", self.__struct_config__.tag)
 
     @property
     def id(self) -> str:

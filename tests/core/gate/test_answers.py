@@ -21,6 +21,7 @@ from riskd.actors.messages import (
     Verdict,
 )
 from riskd.actors.messages.book import Cancel, Expire, Fill, Reject
+from riskd.actors.messages.reasons import Code
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -41,7 +42,7 @@ class History:
         return self.lsn
 
     def decide(
-        self, name: str, decision: Any = "allow", *, qty: str = "2", code: str = "ok"
+        self, name: str, decision: Any = "allow", *, qty: str = "2", code: Code = "ok"
     ) -> int:
         order = OrderAsked(
             client_order_id=name, account="main", symbol="X", side="buy", qty=qty, price="1"

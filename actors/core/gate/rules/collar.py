@@ -13,6 +13,7 @@ from typing import Annotated
 from msgspec import Meta, Struct, to_builtins
 
 from .....config.schema import rules as schema
+from ....messages.reasons import Code
 from ...book.numbers import ZERO, exact
 from ..memory import Quoted, Rearmed, Seen
 from ..rule import HUNDRED, OK, Found, Judge, unknown
@@ -198,7 +199,7 @@ def _passes(found: Found) -> bool:
     return found.outcome == "pass"
 
 
-def _away(code: str, view: View, price: Decimal, of: Decimal, most: Decimal) -> Found | None:
+def _away(code: Code, view: View, price: Decimal, of: Decimal, most: Decimal) -> Found | None:
     """How far a price is from another one, in percent of that, which is 0 of nothing."""
     away = abs(price - of) * HUNDRED
     size = abs(of)

@@ -7,13 +7,14 @@ is missing. A clock that was set back proves nothing young: what came in its fut
 from decimal import Decimal
 
 from .....config.schema import rules as schema
+from ....messages.reasons import Code
 from ..rule import OK, Found, Judge
 from ..view import View
 
 MILLIS = Decimal("0.001")
 
 
-def stale(code: str, missing: str, limit_s: float, age_s: float | None) -> Found:
+def stale(code: Code, missing: str, limit_s: float, age_s: float | None) -> Found:
     """`age_s` None: there is nothing that could be old."""
     value = None if age_s is None else seconds(age_s)
     return Found("unknown", code, seconds(limit_s), value, missing=missing)

@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from typing import NamedTuple
 
 from .....config.schema import rules as schema
+from ....messages.reasons import Code
 from ..rule import OK, Found, Judge
 from ..view import View
 
@@ -24,7 +25,7 @@ class Phase(NamedTuple):
 
     begin: datetime
     until: datetime
-    code: str | None
+    code: Code | None
 
 
 class SessionHours(Judge[schema.SessionHours]):

@@ -1,6 +1,7 @@
 """`message_rate`: what is sent to the venue in a while."""
 
 from .....config.schema import rules as schema
+from ....messages.reasons import Code
 from ..flow import FlowJudge, worst
 from ..memory import Asked, Judged, Rearmed, Seen
 from ..rule import Found
@@ -76,7 +77,7 @@ class MessageRate(FlowJudge[schema.MessageRate]):
         config, since = self.config, view.moment.at - rates.submits.span
         submits, amends = rates.submits.count(since), rates.amends.count(since)
         cancels = rates.cancels.count(since)
-        counted = (
+        counted: tuple[tuple[Code, int | None, int, int], ...] = (
             ("submit_rate", config.max_submits, submits, 1),
             ("amend_rate", config.max_amends, amends, 0),
             ("cancel_rate", config.max_cancels, cancels, 0),

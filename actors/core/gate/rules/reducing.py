@@ -1,6 +1,7 @@
 """`reduce_only_correct`: what is to make a position smaller can do nothing else."""
 
 from .....config.schema import rules as schema
+from ....messages.reasons import Code
 from ...book.numbers import ZERO
 from ..rule import Found, Judge, Outcome
 from ..view import View
@@ -18,7 +19,7 @@ class ReduceOnlyCorrect(Judge[schema.ReduceOnlyCorrect]):
         room = view.reducible
         if view.qty <= room:
             return Found("pass", "ok", room, view.qty, room) if view.explains else None
-        code = "reduce_only" if view.mode == "reduce_only" else "not_reducing"
+        code: Code = "reduce_only" if view.mode == "reduce_only" else "not_reducing"
         if room <= ZERO:
             return Found("block", code, ZERO, view.qty, ZERO)
         outcome: Outcome = "cap" if view.scales(self.config.on_excess) else "block"

@@ -1,11 +1,13 @@
 """`trade_frequency`: how often may be traded in a minute, an hour and a session."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated
 
 from msgspec import Meta, Struct, to_builtins
 
 from .....config.schema import rules as schema
+from ....messages.reasons import Code
 from ..flow import FlowJudge, latched, worst
 from ..memory import Executed, Judged, Rearmed, Seen, SessionEnded
 from ..rule import Found
@@ -14,6 +16,11 @@ from ..window import Window, loaded
 
 MINUTE_S = 60
 HOUR_S = 3_600
+TOO_MANY: Mapping[str, Code] = {
+    "minute": "trades_per_minute",
+    "hour": "trades_per_hour",
+    "session": "trades_per_session",
+}
 
 Time = Annotated[datetime, Meta(tz=True)]
 
@@ -135,5 +142,5 @@ class TradeFrequency(FlowJudge[schema.TradeFrequency]):
                 if until is not None and now < until:
                     founds.append(latched("trade_lockout", most))
                 else:
-                    founds.append(self.counted(f"trades_per_{period}", most, count))
+                    founds.append(self.counted(TOO_MANY[period], most, count))
         return worst(*founds)

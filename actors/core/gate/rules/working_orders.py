@@ -1,6 +1,7 @@
 """`max_working_orders`: how many orders may be open at a time."""
 
 from .....config.schema import rules as schema
+from ....messages.reasons import Code
 from ..flow import FlowJudge, worst
 from ..rule import Found
 from ..view import View
@@ -28,12 +29,13 @@ class MaxWorkingOrders(FlowJudge[schema.MaxWorkingOrders]):
         if in_scope < self._calm and in_symbol < self._calm_symbol and not view.explains:
             return None
         config = self.config
+        counted: tuple[tuple[Code, int | None, int], ...] = (
+            (self.kind, config.max_orders, in_scope),
+            ("max_working_orders_in_symbol", config.max_per_symbol, in_symbol),
+        )
         founds = [
             self.counted(code, limit, working)
-            for code, limit, working in (
-                (self.kind, config.max_orders, in_scope),
-                ("max_working_orders_in_symbol", config.max_per_symbol, in_symbol),
-            )
+            for code, limit, working in counted
             if limit is not None
         ]
         found = worst(*founds)
