@@ -49,6 +49,8 @@ from .worth import Cash, Worth
 Told = tuple[Key, Bust | Correct]
 """What the venue has told of a fill, and where: it was taken back, or changed."""
 
+ORDERS = frozenset(get_args(OrderEvent))
+
 
 class AccountBook:
     """Everything that is known of one account."""
@@ -91,6 +93,8 @@ class AccountBook:
         """So many are known."""
         self.finished_max = 2 * (fills_kept or 0)
         self.arrived = 0
+        self.stirred = 0
+        """So many of those could change what was made here: all but orders that tell no time."""
         self.latest = EARLIEST
         self._acts: dict[type[Event], Callable[[Key, Any], None]] = {
             Instrument: self._instrument,
@@ -105,7 +109,7 @@ class AccountBook:
             Account: self._account,
             Session: self._session,
             Tick: self._tick,
-            **dict.fromkeys(get_args(OrderEvent), self._order),
+            **dict.fromkeys(ORDERS, self._order),
         }
 
     def apply(self, event: AnyEvent) -> None:
@@ -114,6 +118,8 @@ class AccountBook:
             self.arrived += 1
             self.news = None
             at = self.latest
+            if event.ts is not None or type(event) not in ORDERS:
+                self.stirred += 1
             if event.ts is not None:
                 at = nanoseconds(event.ts)
                 self.sessions.reach(at)

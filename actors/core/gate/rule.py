@@ -195,6 +195,10 @@ class StateJudge(Judge[S]):
     ON_NEWS: ClassVar[bool] = True
     """What happens in an account may break it. Otherwise it is only time that does."""
 
+    BY_MONEY: ClassVar[bool] = False
+    """It goes by what was made and by nothing else, neither the time nor orders nor a memory: what
+    it finds is so until that changes."""
+
     patience_s: float | None = None
     """Not to be able to judge it for so long breaks it as well. None: that never does."""
 
@@ -238,8 +242,11 @@ class StateJudge(Judge[S]):
 
     def regard(self, view: View) -> Found | None:
         """How things stand for an order, whatever it does."""
-        memory = view.memory(self.id) if self.remembers else None
         standing = view.standing(self.scope)
+        if self.BY_MONEY and not view.explains:
+            moment = view.moment
+            return standing.once(self, lambda there: self.measure(there, moment))
+        memory = view.memory(self.id) if self.remembers else None
         return self.measure(standing, view.moment, memory, explains=view.explains)
 
     def survey(self, around: Around) -> Iterator[tuple[Subject, Found | None]]:

@@ -8,6 +8,7 @@ known only if all of them report in the same currency.
 
 from collections.abc import Callable
 from decimal import Decimal
+from typing import Any, TypeVar
 
 from ..book.account import AccountBook
 from ..book.exposure import NO_CONTRACTS, Contracts, Remaining, Weight
@@ -18,11 +19,13 @@ from .winnings import made_of, realised_of
 
 HUNDRED = Decimal(100)
 
+F = TypeVar("F")
+
 
 class Standing:
     """Of one scope, now. `symbol` is there when the scope is a symbol's: the others don't count."""
 
-    __slots__ = ("books", "one", "scope", "symbol")
+    __slots__ = ("_known", "books", "one", "scope", "symbol")
 
     def __init__(
         self, scope: str, books: tuple[AccountBook, ...], symbol: str | None = None
@@ -32,6 +35,17 @@ class Standing:
         self.one = books[0] if len(books) == 1 else None
         """The only book, where there is but one."""
         self.symbol = symbol
+        self._known: dict[object, tuple[int, Any]] = {}
+
+    def once(self, who: object, find: Callable[["Standing"], F]) -> F:
+        """What somebody finds here, until something changes what was made in these books."""
+        one = self.one
+        stirred = sum(book.stirred for book in self.books) if one is None else one.stirred
+        known = self._known.get(who)
+        if known is None or known[0] != stirred:
+            known = self._known[who] = (stirred, find(self))
+        found: F = known[1]
+        return found
 
     @property
     def currency(self) -> str | None:

@@ -34,6 +34,7 @@ class _PeriodLoss(StateJudge[P]):
     """In the day or the week under way."""
 
     STAGE = 13
+    BY_MONEY = True
 
     def __init__(self, config: P) -> None:
         super().__init__(config)
@@ -105,6 +106,7 @@ class Drawdown(StateJudge[schema.Drawdown]):
     """From the peak, since the account is kept."""
 
     STAGE = 13
+    BY_MONEY = True
 
     def measure(
         self, standing: Standing, _moment: Moment, _memory: Any = None, *, explains: bool = False
