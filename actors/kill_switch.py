@@ -99,8 +99,7 @@ class KillSwitch:
         """The same for as long as the breaker says."""
         wanted, now = _short(halt), self.now()
         if self.doubt() is not None:
-            until = breaker.until(self.halts.now, wanted.source, wanted.scope, now)
-            return self._place(self._unsure(msgspec.structs.replace(wanted, until=until), by))
+            return self._place(self._unsure(breaker.timed(self.halts.now, wanted, now), by))
         return self._place(core.trip(self.halts.now, wanted, breaker, by=by, now=now))
 
     def _unsure(self, halt: Halt, by: By) -> HaltPlaced | KillSwitchTriggered | None:

@@ -16,7 +16,7 @@ import trio
 from .actor import serve
 from .core.gate.decision import Knowledge
 from .core.gate.view import Moment
-from .core.gate.watch import Act, Patience, watch
+from .core.gate.watch import Act, Patience, Trip, watch
 from .core.gate.watched import Watched
 from .mailbox import Mailbox
 from .messages import By, Edge, EdgeReported, Halt, Reply, Taken
@@ -115,5 +115,7 @@ class LimitWatch:
     def _do(self, act: Act) -> None:
         if isinstance(act, Halt):
             self.halting.halt(act, by=BY)
+        elif isinstance(act, Trip):
+            self.halting.trip(act.halt, act.breaker, by=BY)
         else:
             self.record(act)

@@ -382,6 +382,7 @@ def _standing_shown(standing: Standing, now: Now) -> Document:
         "until_at": at,
         "condition": until.condition if isinstance(until, UntilCondition) else None,
         "ends_in_s": _rounded(remaining_s(standing, now)),
+        "repeat": halt.repeat,
     }
 
 

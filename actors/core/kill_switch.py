@@ -231,10 +231,13 @@ class Breaker:
     window_s: float = 86_400.0
     times_max: int = attrs.field(default=5, validator=le(TRIPS_KEPT))
 
-    def until(self, halted: Halted, source: str, scope: str, now: Now) -> Until:
-        """How long the next one lasts. Ask `trip`, which knows whether there is to be one."""
-        trips = halted.trips.get(breaker(source, scope), [])
+    def timed(self, halted: Halted, wanted: Halt, now: Now) -> Halt:
+        """The next one, with how long it lasts. Ask `trip`, which knows whether there is to be one."""
+        trips = halted.trips.get(breaker(wanted.source, wanted.scope), [])
         times = sum(trip.elapsed_s(now.monotonic_s) < self.window_s for trip in trips)
+        return msgspec.structs.replace(wanted, until=self._until(times), repeat=times)
+
+    def _until(self, times: int) -> Until:
         if times >= self.times_max:
             return UntilOperator()
         seconds = min(self.for_max_s, self.for_s)
@@ -277,8 +280,7 @@ def trip(
         is_open = held.source == wanted.source
         if is_open and _is_as_strict(held, wanted) and remaining_s(standing, now) != 0:
             return None
-    until = breaker.until(halted, wanted.source, wanted.scope, now)
-    return place(halted, msgspec.structs.replace(wanted, until=until), by=by, now=now)
+    return place(halted, breaker.timed(halted, wanted, now), by=by, now=now)
 
 
 def _lasting(halted: Halted, scope: str) -> Iterator[Standing]:

@@ -81,7 +81,7 @@ Until = UntilOperator | UntilElapsed | UntilInstant | UntilSession | UntilCondit
 """A person may lift each of them before its time."""
 
 
-class Halt(Struct, frozen=True, kw_only=True):
+class Halt(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One reason why something may not trade. Several may cover the same order."""
 
     scope: Scope
@@ -91,6 +91,8 @@ class Halt(Struct, frozen=True, kw_only=True):
     """Which part of riskd, or which way to it: `operator`, `trigger:latency`, `start` ..."""
     reason: str
     until: Until
+    repeat: int = 0
+    """So many of this source came before it that still count, where it lasts longer each time."""
 
 
 # --- commands -------------------------------------------------------------------------------------

@@ -67,9 +67,24 @@ def scopes(config: "Config") -> Iterator[Disagreement]:
 def lockouts(config: "Config") -> Iterator[Disagreement]:
     """Who locks for a time says for how long."""
     for index, rule in enumerate(config.rules):
-        if isinstance(rule, StateRule) and rule.lockout == "time" and rule.lockout_s is None:
-            problem = 'is missing: `lockout = "time"` needs it'
+        if not isinstance(rule, StateRule):
+            continue
+        if rule.lockout in ("time", "breaker") and rule.lockout_s is None:
+            problem = f'is missing: `lockout = "{rule.lockout}"` needs it'
             yield Disagreement("rules", problem, "write the seconds", (index, "lockout_s"))
+        if rule.lockout == "breaker":
+            yield from _breaker(rule, index)
+
+
+def _breaker(rule: StateRule, index: int) -> Iterator[Disagreement]:
+    """Its halts grow, and are counted for longer than they last."""
+    if rule.lockout_s is not None and rule.lockout_s > rule.lockout_max_s:
+        problem, remedy = "is longer than lockout_max_s", "lower it, or raise lockout_max_s"
+        yield Disagreement("rules", problem, remedy, (index, "lockout_s"))
+    if rule.repeats_within_s <= rule.lockout_max_s:
+        problem = "is over before the longest halt is: it would count no repeat"
+        remedy = "raise it, or lower lockout_max_s"
+        yield Disagreement("rules", problem, remedy, (index, "repeats_within_s"))
 
 
 def _known(config: "Config", kind: str) -> frozenset[str] | None:

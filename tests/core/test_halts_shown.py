@@ -119,6 +119,7 @@ def test_a_halt_is_shown_with_what_it_waits_for(history):
         "until_at": None,
         "condition": None,
         "ends_in_s": 59.5,
+        "repeat": 0,
     }
     keys = ("until", "until_at", "condition", "ends_in_s")
     assert [tuple(one[key] for key in keys) for one in others] == [

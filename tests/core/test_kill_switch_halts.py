@@ -294,10 +294,10 @@ def cleared(history):
 
 
 def test_a_breaker_lasts_longer_each_time_up_to_its_longest_and_then_waits_for_a_person(history):
-    for seconds in (10, 30, 90, 100):
+    for repeat, seconds in enumerate((10, 30, 90, 100)):
         fact = history.make(tripped(history))
         assert fact == HaltPlaced(
-            halt_id=fact.halt_id, halt=halt(elapsed(seconds), **LAG), by=RISKD
+            halt_id=fact.halt_id, halt=halt(elapsed(seconds), **LAG, repeat=repeat), by=RISKD
         )
         history.passes(seconds)
         history.make(due(history.halted, history.now))

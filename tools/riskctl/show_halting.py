@@ -164,7 +164,12 @@ def placed_by(halt: Document) -> str:
 
 
 def until(halt: Document) -> str:
-    """What ends it, in the column of that name."""
+    """What ends it, in the column of that name; and how often it has come back."""
+    repeat = halt.get("repeat")
+    return f"{_end(halt)}, repeat {repeat}" if repeat else _end(halt)
+
+
+def _end(halt: Document) -> str:
     left_s, at = halt.get("ends_in_s"), halt.get("until_at") and moment(halt["until_at"])
     left = "" if left_s is None else f"{duration(left_s)} to go"
     match halt.get("until"):

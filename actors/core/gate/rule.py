@@ -14,6 +14,7 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from ....config.schema.rules.base import LimitRule, Rule, StateRule
+from ...messages.halts import Cause
 from ...messages.reasons import Code
 from ..book.account import AccountBook
 from ..book.numbers import CONTEXT, ONE, ZERO
@@ -198,6 +199,9 @@ class StateJudge(Judge[S]):
     BY_MONEY: ClassVar[bool] = False
     """It goes by what was made and by nothing else, neither the time nor orders nor a memory: what
     it finds is so until that changes."""
+
+    CAUSE: ClassVar[Cause] = "position"
+    """What its halts are recorded as; by this it is told whether it may pass by itself."""
 
     patience_s: float | None = None
     """Not to be able to judge it for so long breaks it as well. None: that never does."""

@@ -21,6 +21,9 @@ Halts do not matter here: the watch goes on during a lockout, and a second rule 
 comes before to tell. FIRST THE HALT, THEN WHAT IS TO BE CLOSED, THEN THE FACT THAT IT HAS TRIPPED:
 whoever dies in between finds the rule still broken and not yet tripped, and does it all again, and
 a halt that stands is not placed twice.
+
+A breaker's halt whose time is over while the rule is still not calm is placed again, for longer:
+that is a repeat. One that a person has lifted is not.
 """
 
 from collections.abc import Collection, Iterator
@@ -45,23 +48,30 @@ from ...messages import (
 )
 from ..book.numbers import exact, shown
 from ..books import Books
+from ..kill_switch import Breaker
 from .decision import Knowledge
 from .rule import HUNDRED, Around, Found, StateJudge, Subject, positions, unknown
 from .view import Moment
-from .watched import Told, Watched
+from .watched import RULE, Told, Watched
 
 EASE_PCT = Decimal(5)
 """Of the limit: so far below a level it is left."""
 UNKNOWN_S = 10.0
 """So long a limit may be unknown before that is told: a mark may be a little late."""
-_CAUSES: dict[str, Cause] = {
-    "edge_floor": "edge",
-    "feed_silence": "data",
-    "unknown_order_age": "network",
-}
-"""By the kind of rule. All others are about positions, and what they have won or lost."""
+TRANSIENT: frozenset[Cause] = frozenset({"network", "edge", "data"})
+"""Causes that may pass by themselves. A breaker that goes off twice for any other one waits for a
+person."""
 
-Act = Halt | CloseAsked | RuleTripped | RuleCalm | LimitWarned | LimitUnknown
+
+@attrs.frozen
+class Trip:
+    """A halt for as long as the breaker says."""
+
+    halt: Halt
+    breaker: Breaker
+
+
+Act = Halt | Trip | CloseAsked | RuleTripped | RuleCalm | LimitWarned | LimitUnknown
 """A halt to be placed, or a fact to be made."""
 
 
@@ -138,6 +148,20 @@ class _Rule:
                 yield _calm(subject, Found("pass", "ok"), None)
 
     def _turn(self, subject: Subject, found: Found, told: Told) -> Iterator[Act]:
+        yield from self._edges(subject, found, told)
+        if self.judge.config.lockout == "breaker" and self._is_half_open(subject, told):
+            yield from self._halting(subject, reason_of(self.judge, subject, found))
+
+    def _is_half_open(self, subject: Subject, told: Told) -> bool:
+        """The time of its halt is over, and what it was placed for is not."""
+        watched = self.watched
+        return (
+            told.is_tripped
+            and watched.of(subject).is_tripped
+            and (source(subject.rule), subject.scope) in watched.over
+        )
+
+    def _edges(self, subject: Subject, found: Found, told: Told) -> Iterator[Act]:
         if found.outcome == "unknown":
             yield from self._wait(subject, found, told)
             return
@@ -175,15 +199,7 @@ class _Rule:
     def _trip(self, subject: Subject, found: Found) -> Iterator[Act]:
         config = self.judge.config
         reason = reason_of(self.judge, subject, found)
-        if config.action not in ("warn", "block"):
-            yield Halt(
-                scope=subject.scope,
-                mode="halt" if config.action == "halt" else "reduce_only",
-                cause=_CAUSES.get(self.judge.kind, "position"),
-                source=source(self.judge.id),
-                reason=reason,
-                until=self._until(),
-            )
+        yield from self._halting(subject, reason)
         if config.action in ("close_position", "flatten"):
             yield from self._closing(subject, reason)
         yield RuleTripped(
@@ -194,6 +210,21 @@ class _Rule:
             value=found.value,
             missing=found.missing,
         )
+
+    def _halting(self, subject: Subject, reason: str) -> Iterator[Halt | Trip]:
+        config = self.judge.config
+        if config.action in ("warn", "block"):
+            return
+        halt = Halt(
+            scope=subject.scope,
+            mode="halt" if config.action == "halt" else "reduce_only",
+            cause=self.judge.CAUSE,
+            source=source(self.judge.id),
+            reason=reason,
+            until=self._until(),
+        )
+        breaker = breaker_of(self.judge)
+        yield halt if breaker is None else Trip(halt, breaker)
 
     def _closing(self, subject: Subject, reason: str) -> Iterator[CloseAsked]:
         """The position that broke it. Of a rule that is about no single one, and for `flatten`, all
@@ -239,9 +270,22 @@ def _calm(subject: Subject, found: Found, level: Decimal | None) -> RuleCalm:
     return RuleCalm(**_named(subject), level_pct=level, limit=found.limit, value=found.value)
 
 
+def breaker_of(judge: StateJudge[Any]) -> Breaker | None:
+    """How long its halts last. None: that does not depend on how often it breaks."""
+    config = judge.config
+    if config.lockout != "breaker" or config.lockout_s is None:
+        return None
+    return Breaker(
+        for_s=config.lockout_s,
+        for_max_s=config.lockout_max_s,
+        window_s=config.repeats_within_s,
+        times_max=config.repeats_max if judge.CAUSE in TRANSIENT else 1,
+    )
+
+
 def source(rule: str) -> str:
     """Where its halts come from."""
-    return f"rule:{rule}"
+    return f"{RULE}{rule}"
 
 
 def reason_of(judge: StateJudge[Any], subject: Subject, found: Found) -> str:

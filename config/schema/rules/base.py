@@ -30,6 +30,7 @@ Scope = Annotated[
 
 
 Seconds = Annotated[float, Meta(gt=0, le=31_536_000)]
+Lockout = Literal["operator", "session", "time", "breaker"]
 
 
 class Rule(Section, frozen=True, kw_only=True, tag_field="kind"):
@@ -109,9 +110,10 @@ class StateRule(Rule, frozen=True, kw_only=True):
             ("warn", "block", "reduce_only", "close_position", "flatten"),
             ("warn", "block", "reduce_only", "halt"),
         ),
-        "lockout": (("session", "operator"), ("time", "operator")),
+        "lockout": (("session", "operator"), ("time", "breaker", "operator")),
     }
-    LARGER: ClassVar = ("lockout_s",)
+    LARGER: ClassVar[tuple[str, ...]] = ("lockout_s", "lockout_max_s", "repeats_within_s")
+    SMALLER: ClassVar[tuple[str, ...]] = ("repeats_max",)
 
     action: Annotated[
         Literal["warn", "block", "reduce_only", "close_position", "flatten", "halt"],
@@ -123,19 +125,36 @@ class StateRule(Rule, frozen=True, kw_only=True):
         ),
     ] = "block"
     lockout: Annotated[
-        Literal["operator", "session", "time"],
+        Lockout,
         Meta(
             description="What ends the halt that it places: a person, the session's reset, or "
-            "`lockout_s`."
+            "`lockout_s`. `breaker`: the same, twice as long with each repeat, and a person in the "
+            "end."
         ),
     ] = "session"
     lockout_s: Annotated[
         Seconds | None,
         Meta(
-            description='Seconds, with `lockout = "time"`.',
+            description='Seconds, with `lockout = "time"`; of the first halt, with '
+            '`lockout = "breaker"`.',
             examples=[3600.0],
         ),
     ] = None
+    lockout_max_s: Annotated[
+        Seconds, Meta(description='Seconds of the longest one, with `lockout = "breaker"`.')
+    ] = 3_600.0
+    repeats_within_s: Annotated[
+        Seconds, Meta(description='So long a halt counts, with `lockout = "breaker"`.')
+    ] = 86_400.0
+    repeats_max: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=64,
+            description="After so many halts that count the next one waits for a person. Where it "
+            "does not pass by itself what breaks the rule, the second one does.",
+        ),
+    ] = 5
     warn_pct: Annotated[
         tuple[Decimal, ...],
         Meta(max_length=8, description="At so many percent of the limit that is told."),

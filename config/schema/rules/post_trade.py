@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 from msgspec import Meta
 
 from ..base import Disagreement
-from .base import StateRule
+from .base import Lockout, StateRule
 
 Levels = Annotated[
     tuple[Decimal, ...],
@@ -24,7 +24,7 @@ class RogueOrder(StateRule, frozen=True, kw_only=True, tag="rogue_order"):
         Meta(description="What is done once there is one."),
     ] = "halt"
     lockout: Annotated[
-        Literal["operator", "session", "time"],
+        Lockout,
         Meta(description="What ends the halt that it places. A person should have looked."),
     ] = "operator"
     warn_pct: Levels = ()

@@ -56,6 +56,7 @@ class EdgeFloor(StateJudge[schema.EdgeFloor]):
     """The one for the order's symbol, or else the one for all that the strategy trades."""
 
     STAGE = 13
+    CAUSE = "edge"
 
     def __init__(self, config: schema.EdgeFloor) -> None:
         super().__init__(config)

@@ -79,6 +79,7 @@ class UnknownOrderAge(StateJudge[schema.UnknownOrderAge]):
     """By the oldest of them. The wall clock may have jumped back since: then its age is unknown."""
 
     STAGE = 13
+    CAUSE = "network"
 
     def __init__(self, config: schema.UnknownOrderAge) -> None:
         super().__init__(config)
@@ -109,6 +110,7 @@ class FeedSilence(StateJudge[schema.FeedSilence]):
     """By the oldest mark. An order is held to that of its own symbol."""
 
     STAGE = 13
+    CAUSE = "data"
     ON_NEWS = False
 
     def __init__(self, config: schema.FeedSilence) -> None:

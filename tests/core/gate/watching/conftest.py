@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import attrs
 import msgspec
 import pytest
+from riskd.actors.core import kill_switch
 from riskd.actors.core.books import Books
 from riskd.actors.core.gate.asked import Identity
 from riskd.actors.core.gate.decision import Decided, Knowledge, decide
@@ -17,11 +18,13 @@ from riskd.actors.core.gate.rule import Around, Found, Subject
 from riskd.actors.core.gate.ruleset import Ruleset
 from riskd.actors.core.gate.told import rise, told
 from riskd.actors.core.gate.view import Moment
-from riskd.actors.core.gate.watch import Act, Patience, watch
+from riskd.actors.core.gate.watch import Act, Patience, Trip, watch
 from riskd.actors.core.gate.watched import Watched
+from riskd.actors.core.halts import Halts, Now
 from riskd.actors.messages import (
     AccountOpened,
     Booked,
+    By,
     DaemonStarted,
     Fact,
     Halt,
@@ -46,6 +49,7 @@ class World:
     memories: dict[str, Any] = attrs.field(factory=dict)
     watched: Watched = attrs.field(factory=Watched)
     patience: Patience = attrs.field(factory=Patience)
+    halts: Halts = attrs.field(factory=Halts)
     at: datetime = NOON
     monotonic_s: float = 1_000.0
     facts: list[Recorded] = attrs.field(factory=list)
@@ -80,6 +84,7 @@ class World:
         self.facts.append(recorded)
         self.books.apply(recorded)
         self.watched.apply(recorded)
+        self.halts.apply(recorded)
         seen = told(recorded, self.books)
         if seen is not None:
             self.see(seen)
@@ -178,9 +183,23 @@ class World:
             patience=self.patience,
         ):
             acts.append(act)
-            if not isinstance(act, Halt):
+            if isinstance(act, Halt | Trip):
+                self._stop(act)
+            else:
                 self.make(act)
         return acts
+
+    def now(self) -> Now:
+        return Now("b", self.monotonic_s, self.at)
+
+    def _stop(self, act: Halt | Trip) -> None:
+        by, now = By(via="riskd"), self.now()
+        if isinstance(act, Trip):
+            fact = kill_switch.trip(self.halts.now, act.halt, act.breaker, by=by, now=now)
+        else:
+            fact = kill_switch.place(self.halts.now, act, by=by, now=now)
+        if fact is not None:
+            self.make(fact)
 
     def said(self, touched: Iterable[str] | None = None) -> list[str]:
         """The same, by the names of what it does."""
@@ -192,6 +211,7 @@ class World:
         state = msgspec.json.encode(self.watched.dump())
         self.watched, self.patience = Watched(), Patience()
         self.watched.load(msgspec.json.decode(state))
+        self.halts.load(b"".join(self.halts.dump()))
         books = Books(ZoneInfo)
         books.load(b"".join(self.books.dump()))
         self.books = books

@@ -61,7 +61,8 @@ def test_who_reports_nothing_adds_no_risk(world: World) -> None:
 def test_a_strategys_edge_halts_that_strategy_alone(world: World) -> None:
     world.held_to(schema.EdgeFloor(min_bps=D(2), action="halt"))
     edge(edge(world, 1), 5, strategy="other")
-    halt, tripped = world.look()
+    trip, tripped = world.look()
+    halt = trip.halt
     assert (halt.scope, halt.cause, halt.mode) == ("strategy:mm", "edge", "halt")
     assert (tripped.scope, tripped.value) == ("strategy:mm", 1)
     assert world.look() == []
@@ -69,7 +70,7 @@ def test_a_strategys_edge_halts_that_strategy_alone(world: World) -> None:
 
 def test_an_edge_that_is_just_back_at_the_floor_is_not_calm_yet(world: World) -> None:
     world.held_to(FLOOR)
-    assert edge(world, 1).said() == ["RuleTripped"]
+    assert edge(world, 1).said() == ["Trip", "RuleTripped"]
     assert edge(world, "2.1").said() == []
     assert edge(world, "2.2").said() == ["RuleCalm"]
 
@@ -77,7 +78,7 @@ def test_an_edge_that_is_just_back_at_the_floor_is_not_calm_yet(world: World) ->
 def test_what_is_closed_for_an_edge_is_what_the_strategy_holds(world: World) -> None:
     world.held_to(schema.EdgeFloor(min_bps=D(2), action="close_position")).mark(100).trade(1, 100)
     edge(world, 1, "L")
-    assert [type(act).__name__ for act in world.look()] == ["Halt", "RuleTripped"]
+    assert [type(act).__name__ for act in world.look()] == ["Trip", "RuleTripped"]
 
 
 def test_so_many_are_remembered_and_the_others_are_not_known(world: World) -> None:
