@@ -12,8 +12,7 @@ of riskd, and whoever asks again may hear another.
 """
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
 
 import attrs
 
@@ -21,12 +20,12 @@ from .core.book.numbers import exact
 from .core.books import Books
 from .core.gate.answers import Answered, Answers, answered
 from .core.gate.asked import Identity
-from .core.gate.decision import Decided, Knowledge, OnExcess, decide
+from .core.gate.decision import Decided, Knowledge, decide
+from .core.gate.gathered import Limits, gather
 from .core.gate.reply import decision, undecided
-from .core.gate.ruleset import Ruleset
 from .core.gate.tickets import misuse
 from .core.gate.view import Moment
-from .core.halts import Halts, strictest
+from .core.halts import Halts
 from .messages import (
     Acked,
     Decision,
@@ -45,19 +44,6 @@ from .ports import Clock, Commit, NotRecorded
 NAME = "gate"
 AWAY = "the gate is being started, or has crashed"
 UNLIMITED = "the limits are not in force yet"
-
-
-class Limits(Protocol):
-    """What orders are held to."""
-
-    @property
-    def rules(self) -> Ruleset | None:
-        """None: nobody has said yet. Another object whenever anything of it has changed."""
-
-    @property
-    def memories(self) -> Mapping[str, Any]: ...
-    @property
-    def on_excess(self) -> OnExcess: ...
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -128,6 +114,8 @@ class Gate:
             fact = OrderDecided(
                 order=order,
                 worker=who.worker,
+                worker_account=who.account,
+                worker_strategy=who.strategy,
                 at=moment.at,
                 monotonic_s=moment.monotonic_s,
                 verdict=verdict,
@@ -136,6 +124,8 @@ class Gate:
             fact = OrderDecided(
                 order=order,
                 worker=who.worker,
+                worker_account=who.account,
+                worker_strategy=who.strategy,
                 at=moment.at,
                 monotonic_s=moment.monotonic_s,
                 verdict=verdict,
@@ -157,21 +147,14 @@ class Gate:
 
         Made anew when the halts or the limits are others; all else in it is looked at when it is
         needed."""
-        known, ruleset = self._known, self.limits.rules
-        if known is None or self._revision != self.halts.revision or known.rules is not ruleset:
-            if ruleset is None:
-                return None
-            now = self.halts.now
-            self._revision = self.halts.revision
-            known = self._known = Knowledge(
-                books=self.books,
-                rules=ruleset,
-                memories=self.limits.memories,
-                is_active=now.state == "ACTIVE",
-                modes=strictest(now),
-                on_excess=self.limits.on_excess,
-                answers=self.answers,
-            )
+        known = self._known
+        if (
+            known is None
+            or self._revision != self.halts.revision
+            or known.rules is not self.limits.rules
+        ):
+            known = gather(self.books, self.halts, self.limits, self.answers)
+            self._known, self._revision = known, self.halts.revision
         return known
 
     def _undecided(self, code: Code, missing: str) -> Decision:

@@ -10,8 +10,9 @@ from ..actors.actor import as_child
 from ..actors.control import CommandUnconfirmed, Handler
 from ..actors.core.gate.asked import Identity
 from ..actors.core.gate.decision import Knowledge
+from ..actors.core.gate.gathered import Limits
 from ..actors.core.gate.ruleset import Ruleset
-from ..actors.gate import Gate, Limits
+from ..actors.gate import Gate
 from ..actors.mailbox import Registry
 from ..actors.messages import Command
 from ..actors.orders import Orders

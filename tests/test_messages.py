@@ -470,7 +470,15 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
         ticket=Ticket(digest="5ee7", max_qty="0.2", expires_s=494.5, epoch=42),
     ),
     OrderDecided(
-        order=ASKED, worker="mm-1", at=AT, monotonic_s=492.5, verdict=CUT, epoch=42, expires_s=494.5
+        order=ASKED,
+        worker="mm-1",
+        worker_account="main",
+        worker_strategy="mm",
+        at=AT,
+        monotonic_s=492.5,
+        verdict=CUT,
+        epoch=42,
+        expires_s=494.5,
     ),
     OrderSent(account="main", client_order_id="a1", worker="mm-1"),
     OrderAcked(account="main", client_order_id="a1", worker="mm-1"),

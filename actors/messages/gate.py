@@ -185,10 +185,14 @@ class OrderDecided(
 ):  # fmt: skip
     """An order was judged by everything before this fact, at that time. What is permitted is
     reserved by it: it counts as an order. The ticket is good until `expires_s` by the monotonic
-    clock, and as long as the lease page has this `epoch`; a block has none."""
+    clock, and as long as the lease page has this `epoch`; a block has none.
+
+    `worker_account` and `worker_strategy`: what the worker that asked was bound to then."""
 
     order: OrderAsked
     worker: str | None = None
+    worker_account: str | None = None
+    worker_strategy: str | None = None
     at: datetime
     monotonic_s: float
     verdict: Verdict

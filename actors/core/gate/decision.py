@@ -222,7 +222,7 @@ def ask(judges: Sequence[Judge[Any]], view: View) -> list[Opinion]:
 
 
 def _verdict(known: Knowledge, asked: Asked, opinions: Sequence[Opinion], view: View) -> Verdict:
-    objections = [one for one in opinions if _objects(one, view)] if opinions else ()
+    objections = [one for one in opinions if objects(*one, view)] if opinions else ()
     if not objections:
         level: RiskLevel = "info"
         if any(one.found.outcome in ("warn", "unknown") for one in opinions):
@@ -238,12 +238,12 @@ def _verdict(known: Knowledge, asked: Asked, opinions: Sequence[Opinion], view: 
     return _said(known, tightest, decision="scale_down", qty=most, most=most)
 
 
-def _objects(one: Opinion, view: View) -> bool:
-    """Does it stand in the way of this order?"""
-    outcome = one.found.outcome
+def objects(judge: Judge[Any], found: Found, view: View) -> bool:
+    """Does what a rule said stand in the way of this order?"""
+    outcome = found.outcome
     if outcome == "unknown":
-        return view.adds_risk and one.judge.blocks
-    return outcome in ("block", "cap") and one.judge.blocks
+        return view.adds_risk and judge.blocks
+    return outcome in ("block", "cap") and judge.blocks
 
 
 def _most(objections: Sequence[Opinion], known: Knowledge, view: View) -> Decimal:
@@ -255,7 +255,7 @@ def _most(objections: Sequence[Opinion], known: Knowledge, view: View) -> Decima
     if most <= 0:
         return ZERO
     smaller = _look(known, view.asked, most, view.moment, view.place, view.mode)
-    return ZERO if any(_objects(one, smaller) for one in ask(view.place.judges, smaller)) else most
+    return ZERO if any(objects(*one, smaller) for one in ask(view.place.judges, smaller)) else most
 
 
 def _said(
