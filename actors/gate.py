@@ -73,9 +73,12 @@ class Gate:
 
     # --- may this be sent?
 
-    def check(self, order: OrderAsked, who: Identity, about: MessageId = 0) -> Decision:
-        """Judge an order. What is permitted counts when this returns, and a killed process does not
-        lose it. `about`: the id of the question."""
+    def check(
+        self, order: OrderAsked, who: Identity, about: MessageId = 0, *, amends: bool = False
+    ) -> Decision:
+        """Judge an order; with `amends` what one that works is to become. What is permitted counts
+        when this returns, and a killed process does not lose it. `about`: the id of the question.
+        """
         if not self.serves():
             return self._undecided("gate_unavailable", AWAY)
         doubt = self.doubt()
@@ -85,19 +88,25 @@ class Gate:
         if known is None:
             return self._undecided("gate_unavailable", UNLIMITED)
         with exact():  # Once, for the decision and for what is made of it.
-            return self._judge(order, who, known, about)
+            return self._judge(order, who, known, about, amends=amends)
 
     def _judge(
-        self, order: OrderAsked, who: Identity, known: Knowledge, about: MessageId
+        self,
+        order: OrderAsked,
+        who: Identity,
+        known: Knowledge,
+        about: MessageId,
+        *,
+        amends: bool,
     ) -> Decision:
         moment = Moment(self.clock.now(), self.clock.monotonic_s())
-        decided = decide(order, who, known, moment)
+        decided = decide(order, who, known, moment, amends=amends)
         if decided.again is not None:
             return decision(decided.again, about)
         if self._is_unkept(decided):
             return self._undecided("position_keeper_unavailable", "")
         try:
-            found = self._record(order, who, decided, moment)
+            found = self._record(order, who, decided, moment, amends=amends)
         except NotRecorded as why:
             return self._undecided("journal_failed", str(why))
         doubt = self.doubt()
@@ -107,7 +116,7 @@ class Gate:
         return decision(found, about)
 
     def _record(
-        self, order: OrderAsked, who: Identity, decided: Decided, moment: Moment
+        self, order: OrderAsked, who: Identity, decided: Decided, moment: Moment, *, amends: bool
     ) -> Answered:
         verdict = decided.verdict
         if verdict.decision == "block":
@@ -119,6 +128,7 @@ class Gate:
                 at=moment.at,
                 monotonic_s=moment.monotonic_s,
                 verdict=verdict,
+                amends=amends,
             )
         else:
             fact = OrderDecided(
@@ -131,6 +141,7 @@ class Gate:
                 verdict=verdict,
                 epoch=self.halts.now.epoch,
                 expires_s=moment.monotonic_s + self.ticket_s(),
+                amends=amends,
             )
         lsn = self.commit(fact)
         newest = self.answers.newest

@@ -15,6 +15,9 @@ from .core.gate.asked import Identity
 from .gate import Gate
 from .messages import (
     Acked,
+    AmendAsked,
+    Amended,
+    AmendRejected,
     CancelAsked,
     Canceled,
     Check,
@@ -29,7 +32,17 @@ from .messages import (
     ReportEvents,
     Sent,
 )
-from .messages.book import AnyEvent, Cancel, CancelRequest, Expire, Fill, Mark, Reject
+from .messages.book import (
+    Amend,
+    AmendReject,
+    AnyEvent,
+    Cancel,
+    CancelRequest,
+    Expire,
+    Fill,
+    Mark,
+    Reject,
+)
 from .messages.gate import TicketCode
 from .ports import NotRecorded
 
@@ -71,6 +84,9 @@ class Orders:
 
     def handlers(self) -> dict[type[Command], Handler]:
         return {
+            AmendAsked: self._check,
+            AmendRejected: self._changed,
+            Amended: self._changed,
             Check: self._check,
             Sent: self._sent,
             Acked: self._acked,
@@ -86,8 +102,9 @@ class Orders:
             return OPERATOR
         return self.identity(worker) or Identity(worker, NOWHERE)
 
-    async def _check(self, caller: Caller, command: Check) -> Reply:
-        answer = self.gate.check(command.order, self.who(caller), command.id)
+    async def _check(self, caller: Caller, command: Check | AmendAsked) -> Reply:
+        amends = isinstance(command, AmendAsked)
+        answer = self.gate.check(command.order, self.who(caller), command.id, amends=amends)
         if self.waits and answer.ticket is not None and answer.decision_id is not None:
             await self.settle(int(answer.decision_id))
         return answer
@@ -126,6 +143,15 @@ class Orders:
             self._check_unsent(command.account, name)
         event = ENDS[type(command)](id=name, ts=command.ts)
         return await self.report(ReportEvents(account=command.account, events=[event]))
+
+    async def _changed(self, caller: Caller, command: Amended | AmendRejected) -> Reply:
+        name = command.client_order_id
+        self._permitted(caller, command.account, name)
+        qty = None if command.qty is None else Decimal(command.qty)
+        event: AnyEvent = AmendReject(id=name, qty=qty, ts=command.ts)
+        if isinstance(command, Amended):
+            event = Amend(id=name, qty=Decimal(command.qty), ts=command.ts)
+        return await self._booked(command.account, event)
 
     def _check_unsent(self, account: str, name: str) -> None:
         """What may be at the venue goes on counting until the venue says that it is gone."""

@@ -16,191 +16,52 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
-from riskd.actors import messages
-from riskd.actors.messages import (
-    AccountClosed,
-    AccountOpened,
-    Acked,
-    ActorKillAsked,
-    ActorKilled,
-    Actors,
-    ActorsAre,
-    ActorSilent,
-    AnyFact,
-    AnyPush,
-    AnyReply,
-    Beat,
-    Booked,
-    BookFlagged,
-    By,
-    CancelAsked,
-    Canceled,
-    Check,
-    ChildEnded,
-    ChildFailed,
-    ChildHeld,
-    ChildReleased,
-    ChildRestarted,
-    ChildStuck,
-    ClientCommand,
-    CloseAsked,
-    Command,
-    CompleteRecovery,
-    ConfigIs,
-    ConfigRefused,
-    ConfigReloaded,
-    DaemonStarted,
-    DaemonStopped,
-    Decision,
-    Dropped,
-    Edge,
-    EdgeReported,
-    EquityAgreed,
-    EquityDrifted,
-    EquityReported,
-    Error,
-    Expired,
-    Fact,
-    Filled,
-    Freeze,
-    Given,
-    Halt,
-    HaltPlaced,
-    HaltsAre,
-    HaltsEnded,
-    HaltsLifted,
-    Hello,
-    InstrumentDelisted,
-    InstrumentListed,
-    JournalRepaired,
-    KeyChange,
-    KillActor,
-    KillSwitchTriggered,
-    LeaseLapsed,
-    LeaseRenewed,
-    LimitChange,
-    Limits,
-    LimitsAre,
-    LimitsChanged,
-    LimitsLoosened,
-    LimitsTightened,
-    LimitUnknown,
-    LimitWarned,
-    Listing,
-    LooseningProposed,
-    LooseningWithdrawn,
-    Marked,
-    MessageQuarantined,
-    Metric,
-    OrderAcked,
-    OrderAsked,
-    OrderDecided,
-    OrdersAre,
-    OrderSent,
-    PnlIs,
-    Position,
-    PositionsAre,
-    PreviewReload,
-    ProjectionRebuilt,
-    Pulse,
-    Push,
-    Rearmed,
-    RearmRule,
-    Recorded,
-    Recover,
-    RecoveryCompleted,
-    RecoveryStarted,
-    Refused,
-    Rejected,
-    Reload,
-    Reloaded,
-    ReloadPreviewed,
-    Reply,
-    Report,
-    Reported,
-    ReportEquity,
-    ReportEvents,
-    ResetLimit,
-    RuleCalm,
-    RuleRearmed,
-    RuleTripped,
-    Sent,
-    SessionClockSet,
-    SessionReset,
-    SetLimit,
-    Setting,
-    ShowConfig,
-    ShowHalts,
-    ShowLimits,
-    ShowOrders,
-    ShowPnl,
-    ShowPositions,
-    SnapshotSkipped,
-    Status,
-    StatusIs,
-    Subscribe,
-    Subscribed,
-    SupervisorEscalated,
-    SwitchIs,
-    Taken,
-    Ticket,
-    TicketMisused,
-    TimeNoted,
-    Told,
-    Trigger,
-    Unfreeze,
-    Until,
-    UntilElapsed,
-    Verdict,
-    Version,
-    VersionIs,
-    Welcome,
-)
+from riskd.actors import messages as m
 from riskd.actors.messages.book import Fill, Mark
 from riskd.config.schema.rules import MaxPosition
 
 GOLDEN = Path(__file__).parent / "golden" / "messages"
 WRITE = "RISKD_WRITE_GOLDEN"
 
-Kind = type[Command] | type[Reply] | type[Push] | type[Report] | type[Fact]
+Kind = type[m.Command] | type[m.Reply] | type[m.Push] | type[m.Report] | type[m.Fact]
 KINDS: dict[Kind, Any] = {
-    Command: ClientCommand,
-    Reply: AnyReply,
-    Push: AnyPush,
-    Report: Pulse,
-    Fact: AnyFact,
+    m.Command: m.ClientCommand,
+    m.Reply: m.AnyReply,
+    m.Push: m.AnyPush,
+    m.Report: m.Pulse,
+    m.Fact: m.AnyFact,
 }
 """Each kind, and what its bytes are decoded as."""
 
 CHILD = {"supervisor": "riskd/watchdogs", "child": "heartbeat"}
-BY = By(via="socket", user_id=1000, user="bob", process_id=4711)
-RELOADED = ConfigReloaded(
+BY = m.By(via="socket", user_id=1000, user="bob", process_id=4711)
+RELOADED = m.ConfigReloaded(
     source="riskd.toml",
     digest="5ee7",
     changed=("riskd.log_level",),
     needs_restart=("control.max_clients",),
     by=BY,
 )
-HALT = Halt(
+HALT = m.Halt(
     scope="account:main",
     mode="reduce_only",
     cause="manual",
     source="operator",
     reason="news",
-    until=UntilElapsed(seconds=900.0),
+    until=m.UntilElapsed(seconds=900.0),
 )
 FILL = Fill(
     id="f1", symbol="BTCUSDT", side="buy", qty=Decimal("0.25"), price=Decimal("64000.10"),
     fee=Decimal("3.2"), fee_ccy="USDT", order="o1", ts="2026-01-02T03:04:05Z",
 )  # fmt: skip
-LISTING = Listing(
+LISTING = m.Listing(
     symbol="BTCUSDT", kind="linear", multiplier=Decimal(1), quote="USD", settle="USD", base="BTC",
     tick=Decimal("0.1"), lot=Decimal("0.001"), min_qty=Decimal("0.001"), max_qty=Decimal(1000),
     min_notional=Decimal(5), zone="America/Chicago",
 )  # fmt: skip
 
 AT = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
-ASKED = OrderAsked(
+ASKED = m.OrderAsked(
     client_order_id="a1",
     account="main",
     symbol="BTCUSDT",
@@ -212,7 +73,7 @@ ASKED = OrderAsked(
     strategy="mm",
     leverage="2",
 )
-CUT = Verdict(
+CUT = m.Verdict(
     decision="scale_down",
     qty=Decimal("0.2"),
     code="max_position",
@@ -226,22 +87,22 @@ CUT = Verdict(
 )
 TOLD = {"account": "main", "client_order_id": "a1", "ts": "2026-01-02T03:04:05Z"}
 
-CHANGE = LimitChange(
+CHANGE = m.LimitChange(
     rule="max_position@all",
     how="tightened",
-    keys=(KeyChange(key="max_qty", old="2", new="1.5"),),
+    keys=(m.KeyChange(key="max_qty", old="2", new="1.5"),),
 )
-LIMITS = Limits(
+LIMITS = m.Limits(
     on_excess="block",
     rules=(
-        Given(
+        m.Given(
             rule=MaxPosition(max_qty=Decimal("1.5")),
             source="config",
             configured=MaxPosition(max_qty=Decimal(2)),
         ),
     ),
     settings=(
-        Setting(
+        m.Setting(
             rule="max_position@all",
             key="max_qty",
             value="1.5",
@@ -261,31 +122,33 @@ BROKEN: dict[str, Any] = {
 }
 LOST = {"limit": Decimal(500), "value": Decimal("512.5")}
 
-SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
-    Hello(id=1, token="t0k3n", role="observer", protocol=1),  # noqa: S106 - no secret of anybody
-    Version(id="a-1"),
-    Status(id=2),
-    Actors(id=3),
-    KillActor(id=4, name="heartbeat"),
-    ShowConfig(id=5),
-    Reload(id=6),
-    Subscribe(id=7, from_lsn=12, facts=("child_failed", "halted"), actor="gate", account="main"),
-    Trigger(id=8, reason="the feed is wrong", scope="exchange:binance"),
-    Recover(id=9, approved_by="alice"),
-    CompleteRecovery(id=10),
-    Freeze(id=11, scope="account:main", reason="news", reduce_only=True, for_s=900.0, session=True),
-    Unfreeze(id=12, scope="account:main", reason="news is out", approved_by="alice"),
-    ShowHalts(id=13),
-    Metric(id=14, name="latency_ms", value="12.50"),
-    ReportEvents(
+SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
+    m.Hello(id=1, token="t0k3n", role="observer", protocol=1),  # noqa: S106 - no secret of anybody
+    m.Version(id="a-1"),
+    m.Status(id=2),
+    m.Actors(id=3),
+    m.KillActor(id=4, name="heartbeat"),
+    m.ShowConfig(id=5),
+    m.Reload(id=6),
+    m.Subscribe(id=7, from_lsn=12, facts=("child_failed", "halted"), actor="gate", account="main"),
+    m.Trigger(id=8, reason="the feed is wrong", scope="exchange:binance"),
+    m.Recover(id=9, approved_by="alice"),
+    m.CompleteRecovery(id=10),
+    m.Freeze(
+        id=11, scope="account:main", reason="news", reduce_only=True, for_s=900.0, session=True
+    ),
+    m.Unfreeze(id=12, scope="account:main", reason="news is out", approved_by="alice"),
+    m.ShowHalts(id=13),
+    m.Metric(id=14, name="latency_ms", value="12.50"),
+    m.ReportEvents(
         id=15, account="main", events=[FILL, Mark(symbol="BTCUSDT", price=Decimal("64010.5"))]
     ),
-    ReportEquity(id=16, account="main", equity="100250.75"),
-    ShowPositions(id=17, account="main", symbol="BTCUSDT", after=("main", "ADAUSDT"), limit=50),
-    ShowOrders(id=18, account="main", symbol="BTCUSDT", after=("main", "o-1"), limit=50),
-    ShowPnl(id=19, account="main"),
-    ShowLimits(id=15, account="main", scope="account:main", after="max_position@all", limit=7),
-    SetLimit(
+    m.ReportEquity(id=16, account="main", equity="100250.75"),
+    m.ShowPositions(id=17, account="main", symbol="BTCUSDT", after=("main", "ADAUSDT"), limit=50),
+    m.ShowOrders(id=18, account="main", symbol="BTCUSDT", after=("main", "o-1"), limit=50),
+    m.ShowPnl(id=19, account="main"),
+    m.ShowLimits(id=15, account="main", scope="account:main", after="max_position@all", limit=7),
+    m.SetLimit(
         id=16,
         rule="max_position@all",
         key="max_qty",
@@ -293,13 +156,13 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
         reason="news",
         approved_by="alice",
     ),
-    RearmRule(id=66, rule="repeated_execution@all", reason="mended", approved_by="alice"),
-    ResetLimit(
+    m.RearmRule(id=66, rule="repeated_execution@all", reason="mended", approved_by="alice"),
+    m.ResetLimit(
         id=17, rule="max_position@all", key="max_qty", reason="news is out", approved_by="alice"
     ),
-    PreviewReload(id=18),
-    Edge(id=15, strategy="mm", symbol="BTCUSDT", bps="2.5"),
-    Welcome(
+    m.PreviewReload(id=18),
+    m.Edge(id=15, strategy="mm", symbol="BTCUSDT", bps="2.5"),
+    m.Welcome(
         id=1,
         role="worker",
         user_id=1000,
@@ -308,12 +171,12 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
         version="0.1.0",
         protocol=1,
     ),
-    VersionIs(id="a-1", version="0.1.0", protocol=1, python="3.11.7"),
-    StatusIs(id=2, status={"state": "serving", "halts": []}),
-    ActorsAre(id=3, actors=[{"name": "heartbeat", "restarts": 1}]),
-    ActorKilled(id=4, name="heartbeat", incarnation=7),
-    ConfigIs(id=5, source="riskd.toml", config={"riskd": {"log_level": "info"}}),
-    Reloaded(
+    m.VersionIs(id="a-1", version="0.1.0", protocol=1, python="3.11.7"),
+    m.StatusIs(id=2, status={"state": "serving", "halts": []}),
+    m.ActorsAre(id=3, actors=[{"name": "heartbeat", "restarts": 1}]),
+    m.ActorKilled(id=4, name="heartbeat", incarnation=7),
+    m.ConfigIs(id=5, source="riskd.toml", config={"riskd": {"log_level": "info"}}),
+    m.Reloaded(
         id=6,
         source="riskd.toml",
         changed=["riskd.log_level"],
@@ -321,56 +184,56 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
         limits=[CHANGE],
         waiting=[CHANGE],
     ),
-    Subscribed(id=7, from_lsn=12, lsn=4711),
-    SwitchIs(id=8, changed=True, kill_switch={"state": "KILLED"}, halts=[{"halt_id": 3}]),
-    HaltsAre(id=11, changed=[3], kill_switch={"state": "ACTIVE"}, halts=[{"halt_id": 3}]),
-    Taken(id=14),
-    Reported(id=15, lsn=4711, booked=2),
-    PositionsAre(id=17, lsn=42, accounts=["main"], positions=[{"symbol": "BTCUSDT"}], more=True),
-    OrdersAre(id=18, lsn=42, accounts=["main"], orders=[{"id": "o-2"}], more=True),
-    PnlIs(id=19, lsn=42, accounts=[{"account": "main", "equity": "1000"}]),
-    LimitsAre(id=15, lsn=12, on_excess="block", limits=[{"rule": "max_position@all"}], more=True),
-    Rearmed(id=66, lsn=12, rule="repeated_execution@all"),
-    LimitsChanged(id=16, lsn=12, changes=[CHANGE]),
-    ReloadPreviewed(
+    m.Subscribed(id=7, from_lsn=12, lsn=4711),
+    m.SwitchIs(id=8, changed=True, kill_switch={"state": "KILLED"}, halts=[{"halt_id": 3}]),
+    m.HaltsAre(id=11, changed=[3], kill_switch={"state": "ACTIVE"}, halts=[{"halt_id": 3}]),
+    m.Taken(id=14),
+    m.Reported(id=15, lsn=4711, booked=2),
+    m.PositionsAre(id=17, lsn=42, accounts=["main"], positions=[{"symbol": "BTCUSDT"}], more=True),
+    m.OrdersAre(id=18, lsn=42, accounts=["main"], orders=[{"id": "o-2"}], more=True),
+    m.PnlIs(id=19, lsn=42, accounts=[{"account": "main", "equity": "1000"}]),
+    m.LimitsAre(id=15, lsn=12, on_excess="block", limits=[{"rule": "max_position@all"}], more=True),
+    m.Rearmed(id=66, lsn=12, rule="repeated_execution@all"),
+    m.LimitsChanged(id=16, lsn=12, changes=[CHANGE]),
+    m.ReloadPreviewed(
         id=18,
         source="riskd.toml",
         changed=["riskd.log_level"],
         needs_restart=["control.x"],
         limits=[CHANGE],
     ),
-    Refused(id=7, code="invalid_config", message="not valid", problems=["riskd.toml:1: key: why"]),
-    Error(id=None, code="invalid_field", message="expected int", field="id"),
-    Told(
+    m.Refused(id=7, code="invalid_config", message="not valid", problems=["a.toml:1: key: why"]),
+    m.Error(id=None, code="invalid_field", message="expected int", field="id"),
+    m.Told(
         id=7,
         lsn=12,
         at="2026-01-02T03:04:05.000006Z",
         monotonic_s=492.338,
         fact=msgspec.Raw(b'{"type":"daemon_stopped","reason":"SIGTERM"}'),
     ),
-    Position(id=7, lsn=4711),
-    Pulse(beating=("settings", "service"), silent=("control",)),
-    DaemonStarted(
+    m.Position(id=7, lsn=4711),
+    m.Pulse(beating=("settings", "service"), silent=("control",)),
+    m.DaemonStarted(
         version="0.1.0",
         process_id=4711,
         boot="0b0070f1-0f0e-4d0c-8b0a-090807060504",
         config_source="riskd.toml",
         config_digest="5ee7",
     ),
-    DaemonStopped(reason="SIGTERM"),
-    ActorKillAsked(by=BY, actor="heartbeat", incarnation=7),
-    ChildFailed(**CHILD, incarnation=1, phase="running", cause="ValueError: no mark"),
-    ChildRestarted(**CHILD, incarnation=2, because_of="service", cause="ValueError: no mark"),
-    ChildEnded(**CHILD, incarnation=2, cause="ValueError: no mark"),
-    ChildHeld(**CHILD),
-    ChildReleased(**CHILD),
-    ChildStuck(**CHILD, incarnation=2),
-    SupervisorEscalated(**CHILD, cause="ValueError: no mark", failures=6),
-    MessageQuarantined(actor="settings", message="Reload", attempts=3),
-    ActorSilent(actor="settings", deadline_s=2.0),
+    m.DaemonStopped(reason="SIGTERM"),
+    m.ActorKillAsked(by=BY, actor="heartbeat", incarnation=7),
+    m.ChildFailed(**CHILD, incarnation=1, phase="running", cause="ValueError: no mark"),
+    m.ChildRestarted(**CHILD, incarnation=2, because_of="service", cause="ValueError: no mark"),
+    m.ChildEnded(**CHILD, incarnation=2, cause="ValueError: no mark"),
+    m.ChildHeld(**CHILD),
+    m.ChildReleased(**CHILD),
+    m.ChildStuck(**CHILD, incarnation=2),
+    m.SupervisorEscalated(**CHILD, cause="ValueError: no mark", failures=6),
+    m.MessageQuarantined(actor="settings", message="Reload", attempts=3),
+    m.ActorSilent(actor="settings", deadline_s=2.0),
     RELOADED,
-    ConfigRefused(source="riskd.toml", problems=("riskd.toml:1: key: why",), by=BY),
-    JournalRepaired(
+    m.ConfigRefused(source="riskd.toml", problems=("riskd.toml:1: key: why",), by=BY),
+    m.JournalRepaired(
         file="00000000000000000001.log",
         lost_lsn=17,
         offset=1216,
@@ -378,45 +241,45 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
         how="torn",
         evidence=("00000000000000000001.log.1.broken",),
     ),
-    SnapshotSkipped(snapshot_lsn=16, reason="it fails its checksum"),
-    ProjectionRebuilt(projection="supervision", cause="fact 17: KeyError('gate')"),
-    KillSwitchTriggered(by=BY, cause="manual", source="operator", reason="the feed is wrong"),
-    RecoveryStarted(by=BY, approved_by="alice", cooldown_s=300.0),
-    RecoveryCompleted(by=BY),
-    HaltPlaced(halt_id=3, halt=HALT, by=BY),
-    HaltsLifted(
+    m.SnapshotSkipped(snapshot_lsn=16, reason="it fails its checksum"),
+    m.ProjectionRebuilt(projection="supervision", cause="fact 17: KeyError('gate')"),
+    m.KillSwitchTriggered(by=BY, cause="manual", source="operator", reason="the feed is wrong"),
+    m.RecoveryStarted(by=BY, approved_by="alice", cooldown_s=300.0),
+    m.RecoveryCompleted(by=BY),
+    m.HaltPlaced(halt_id=3, halt=HALT, by=BY),
+    m.HaltsLifted(
         halt_ids=(3,), scope="account:main", by=BY, approved_by="alice", reason="news is out"
     ),
-    HaltsEnded(halt_ids=(3, 4), reason="900 s have gone by"),
-    RuleRearmed(
+    m.HaltsEnded(halt_ids=(3, 4), reason="900 s have gone by"),
+    m.RuleRearmed(
         rule="repeated_execution@strategy:mm",
         scope="strategy:mm",
         by=BY,
         approved_by="alice",
         reason="the signal is mended",
     ),
-    TimeNoted(waiting=1),
-    LeaseLapsed(reason="kill_switch did not answer within 0.5 s"),
-    LeaseRenewed(after_s=1.25),
-    LimitsTightened(limits=LIMITS, changes=(CHANGE,), by=BY, reason="news"),
-    LimitsLoosened(
+    m.TimeNoted(waiting=1),
+    m.LeaseLapsed(reason="kill_switch did not answer within 0.5 s"),
+    m.LeaseRenewed(after_s=1.25),
+    m.LimitsTightened(limits=LIMITS, changes=(CHANGE,), by=BY, reason="news"),
+    m.LimitsLoosened(
         limits=LIMITS, changes=(CHANGE,), by=BY, reason="news is out", approved_by="alice"
     ),
-    EdgeReported(strategy="mm", symbol="BTCUSDT", bps=Decimal("2.5")),
-    RuleTripped(**BROKEN, kind="position_loss", action="close_position", **LOST, missing="mark"),
-    RuleCalm(**BROKEN, level_pct=Decimal(80), **LOST),
-    LimitWarned(**BROKEN, level_pct=Decimal(80), **LOST),
-    LimitUnknown(**BROKEN, missing="mark or rate of BTCUSDT", unknown_s=10.0),
-    CloseAsked(**BROKEN, reason="it is at 512.5, and the limit is 500"),
-    LooseningProposed(proposed=RELOADED),
-    LooseningWithdrawn(proposed_lsn=18, because_lsn=19),
-    InstrumentListed(listing=LISTING),
-    InstrumentDelisted(symbol="BTCUSDT"),
-    AccountOpened(account="main", currency="USD", balance=Decimal(100_000), exchange="sim"),
-    AccountClosed(account="main"),
-    SessionClockSet(tz="America/New_York", reset="17:00", week_start="sunday"),
-    Booked(account="main", event=FILL),
-    SessionReset(
+    m.EdgeReported(strategy="mm", symbol="BTCUSDT", bps=Decimal("2.5")),
+    m.RuleTripped(**BROKEN, kind="position_loss", action="close_position", **LOST, missing="mark"),
+    m.RuleCalm(**BROKEN, level_pct=Decimal(80), **LOST),
+    m.LimitWarned(**BROKEN, level_pct=Decimal(80), **LOST),
+    m.LimitUnknown(**BROKEN, missing="mark or rate of BTCUSDT", unknown_s=10.0),
+    m.CloseAsked(**BROKEN, reason="it is at 512.5, and the limit is 500"),
+    m.LooseningProposed(proposed=RELOADED),
+    m.LooseningWithdrawn(proposed_lsn=18, because_lsn=19),
+    m.InstrumentListed(listing=LISTING),
+    m.InstrumentDelisted(symbol="BTCUSDT"),
+    m.AccountOpened(account="main", currency="USD", balance=Decimal(100_000), exchange="sim"),
+    m.AccountClosed(account="main"),
+    m.SessionClockSet(tz="America/New_York", reset="17:00", week_start="sunday"),
+    m.Booked(account="main", event=FILL),
+    m.SessionReset(
         account="main",
         at=datetime(2026, 1, 2, 22, tzinfo=UTC),
         is_week=False,
@@ -425,19 +288,22 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
         week_realized=Decimal("3.5"),
         week_pnl=None,
     ),
-    EquityReported(account="main", theirs=Decimal("100250.75"), ours=Decimal("100250.7")),
-    EquityDrifted(account="main", theirs=Decimal(90_000), ours=None, allowed=Decimal(1)),
-    EquityAgreed(account="main", theirs=Decimal("100250.75"), ours=Decimal("100250.7")),
-    BookFlagged(account="main", flags=("fill_conflict:f1", "overfill:o1")),
-    Check(id=40, order=ASKED),
-    Sent(id=41, **TOLD, decision_id="1207"),
-    Acked(id=42, **TOLD),
-    CancelAsked(id=43, **TOLD),
-    Canceled(id=44, **TOLD),
-    Rejected(id=45, **TOLD),
-    Expired(id=46, **TOLD),
-    Dropped(id=47, **TOLD),
-    Filled(
+    m.EquityReported(account="main", theirs=Decimal("100250.75"), ours=Decimal("100250.7")),
+    m.EquityDrifted(account="main", theirs=Decimal(90_000), ours=None, allowed=Decimal(1)),
+    m.EquityAgreed(account="main", theirs=Decimal("100250.75"), ours=Decimal("100250.7")),
+    m.BookFlagged(account="main", flags=("fill_conflict:f1", "overfill:o1")),
+    m.Check(id=40, order=ASKED),
+    m.Sent(id=41, **TOLD, decision_id="1207"),
+    m.Acked(id=42, **TOLD),
+    m.AmendAsked(id=60, order=ASKED),
+    m.Amended(id=61, **TOLD, qty="0.3"),
+    m.AmendRejected(id=62, **TOLD, qty="0.3"),
+    m.CancelAsked(id=43, **TOLD),
+    m.Canceled(id=44, **TOLD),
+    m.Rejected(id=45, **TOLD),
+    m.Expired(id=46, **TOLD),
+    m.Dropped(id=47, **TOLD),
+    m.Filled(
         id=48,
         **TOLD,
         fill_id="f1",
@@ -448,8 +314,8 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
         fee="2.5",
         fee_ccy="USD",
     ),
-    Marked(id=49, symbol="BTCUSDT", price="50010.5", account="main", ts=1767323045),
-    Decision(
+    m.Marked(id=49, symbol="BTCUSDT", price="50010.5", account="main", ts=1767323045),
+    m.Decision(
         id=40,
         decision="scale_down",
         qty="0.2",
@@ -467,9 +333,9 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
         decision_id="1207",
         lsn=1206,
         timestamp="2026-01-02T03:04:05.000006Z",
-        ticket=Ticket(digest="5ee7", max_qty="0.2", expires_s=494.5, epoch=42),
+        ticket=m.Ticket(digest="5ee7", max_qty="0.2", expires_s=494.5, epoch=42),
     ),
-    OrderDecided(
+    m.OrderDecided(
         order=ASKED,
         worker="mm-1",
         worker_account="main",
@@ -479,10 +345,11 @@ SAMPLES: tuple[Command | Reply | Push | Report | Fact, ...] = (
         verdict=CUT,
         epoch=42,
         expires_s=494.5,
+        amends=True,
     ),
-    OrderSent(account="main", client_order_id="a1", worker="mm-1"),
-    OrderAcked(account="main", client_order_id="a1", worker="mm-1"),
-    TicketMisused(account="main", client_order_id="a1", code="ticket_used", worker="mm-1"),
+    m.OrderSent(account="main", client_order_id="a1", worker="mm-1"),
+    m.OrderAcked(account="main", client_order_id="a1", worker="mm-1"),
+    m.TicketMisused(account="main", client_order_id="a1", code="ticket_used", worker="mm-1"),
 )
 
 
@@ -505,7 +372,7 @@ def name_of(sample: msgspec.Struct) -> str:
 
 def tagged() -> Iterator[type[msgspec.Struct]]:
     """Every message of the vocabulary."""
-    for each in vars(messages).values():
+    for each in vars(m).values():
         is_struct = isinstance(each, type) and issubclass(each, msgspec.Struct)
         if is_struct and each not in (msgspec.Struct, *KINDS):
             yield each
@@ -526,20 +393,20 @@ def test_a_message_is_these_bytes_and_these_bytes_are_the_message(sample: msgspe
 
 
 def test_every_message_has_its_sample_and_every_file_its_message() -> None:
-    inside = {Beat, Recorded}  # which cross no border
+    inside = {m.Beat, m.Recorded}  # which cross no border
     inside |= {
-        By,
-        Given,
-        Halt,
-        KeyChange,
-        LimitChange,
-        Limits,
-        Listing,
-        OrderAsked,
-        Setting,
-        Ticket,
-        Verdict,
-        *get_args(Until),
+        m.By,
+        m.Given,
+        m.Halt,
+        m.KeyChange,
+        m.LimitChange,
+        m.Limits,
+        m.Listing,
+        m.OrderAsked,
+        m.Setting,
+        m.Ticket,
+        m.Verdict,
+        *get_args(m.Until),
     }  # which are parts of others
     assert {type(sample) for sample in SAMPLES} == set(tagged()) - inside
     assert len(SAMPLES) == len({file_of(sample) for sample in SAMPLES})
@@ -563,11 +430,11 @@ def test_a_sample_leaves_no_field_at_its_default(sample: msgspec.Struct) -> None
 
 @every_sample
 def test_what_a_command_says_when_it_is_silent_may_be_said(sample: msgspec.Struct) -> None:
-    if kind_of(sample) is Command:
+    if kind_of(sample) is m.Command:
         fields = msgspec.structs.fields(type(sample))
         needed = {each.name: getattr(sample, each.name) for each in fields if each.required}
         silent = type(sample)(**needed)
-        assert msgspec.json.decode(msgspec.json.encode(silent), type=ClientCommand) == silent
+        assert msgspec.json.decode(msgspec.json.encode(silent), type=m.ClientCommand) == silent
 
 
 @every_sample
@@ -577,9 +444,9 @@ def test_an_unknown_field_is_refused_in_a_command_and_ignored_elsewhere(
     kind = kind_of(sample)
     more = {**msgspec.json.decode(file_of(sample).read_bytes()), "unheard_of": 1}
     data = msgspec.json.encode(more)
-    if kind is Command:
+    if kind is m.Command:
         with pytest.raises(msgspec.ValidationError, match="unknown field `unheard_of`"):
-            msgspec.json.decode(data, type=ClientCommand)
+            msgspec.json.decode(data, type=m.ClientCommand)
     else:
         assert msgspec.json.decode(data, type=KINDS[kind]) == sample
 

@@ -30,7 +30,7 @@ from ..messages import (
     SessionClockSet,
     SessionReset,
 )
-from ..messages.book import Account, AnyEvent, Fx, Instrument, Mark, Order, Session
+from ..messages.book import Account, AmendRequest, AnyEvent, Fx, Instrument, Mark, Order, Session
 from ..messages.gate import OrderDecided
 from .book.account import AccountBook
 from .book.past import FILLS_KEPT
@@ -256,6 +256,9 @@ class Books:
         if verdict.decision == "block":
             return
         held = self.accounts[asked.account]
+        if fact.amends:
+            held.apply(AmendRequest(id=asked.client_order_id, qty=verdict.qty))
+            return
         order = Order(
             id=asked.client_order_id,
             symbol=asked.symbol,

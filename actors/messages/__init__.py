@@ -69,6 +69,9 @@ from .daemon import (
 )
 from .gate import (
     Acked,
+    AmendAsked,
+    Amended,
+    AmendRejected,
     CancelAsked,
     Canceled,
     Check,
@@ -248,6 +251,9 @@ __all__ = [
     "ActorSilent",
     "Actors",
     "ActorsAre",
+    "AmendAsked",
+    "AmendRejected",
+    "Amended",
     "AnyFact",
     "AnyPush",
     "AnyReply",

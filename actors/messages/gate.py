@@ -83,6 +83,14 @@ class OrderReport(Command, frozen=True, kw_only=True):
     ts: Time | None = None
 
 
+class AmendAsked(Command, frozen=True, kw_only=True, tag="amend"):
+    """May this order, which works, become like this? It is told whole, as it is to be; `qty` is
+    what is filled of it and what is to be filled. If it may, the larger quantity counts from now
+    on, until the venue has answered. It passes whole or not at all."""
+
+    order: OrderAsked
+
+
 class Sent(OrderReport, frozen=True, kw_only=True, tag="sent"):
     """It is on its way to the venue: its ticket is used. Refused where there was none that was
     good; the order counts all the same."""
@@ -92,6 +100,19 @@ class Sent(OrderReport, frozen=True, kw_only=True, tag="sent"):
 
 class Acked(OrderReport, frozen=True, kw_only=True, tag="ack"):
     """The venue has it."""
+
+
+class Amended(OrderReport, frozen=True, kw_only=True, tag="amended"):
+    """The venue has changed it: this is its quantity, what is filled included."""
+
+    qty: ExactNumber
+
+
+class AmendRejected(OrderReport, frozen=True, kw_only=True, tag="amend_rejected"):
+    """The venue has not changed it: it is as it was."""
+
+    qty: ExactNumber | None = None
+    """Which was asked for. Null: the oldest that waits for an answer."""
 
 
 class CancelAsked(OrderReport, frozen=True, kw_only=True, tag="cancel"):
@@ -198,6 +219,8 @@ class OrderDecided(
     verdict: Verdict
     epoch: int = 0
     expires_s: float = 0.0
+    amends: bool = False
+    """It is one that works, as it was to become. What is permitted is asked of the venue."""
 
 
 class OrderSent(Fact, frozen=True, kw_only=True, tag="order_sent"):
@@ -240,7 +263,19 @@ class RuleRearmed(Fact, frozen=True, kw_only=True, tag="rule_rearmed"):
 
 
 Commands = (
-    Check | Sent | Acked | CancelAsked | Canceled | Rejected | Expired | Dropped | Filled | Marked
+    Check
+    | AmendAsked
+    | Amended
+    | AmendRejected
+    | Sent
+    | Acked
+    | CancelAsked
+    | Canceled
+    | Rejected
+    | Expired
+    | Dropped
+    | Filled
+    | Marked
 )
 Replies = Decision
 Facts = OrderDecided | OrderSent | OrderAcked | TicketMisused | RuleRearmed

@@ -92,9 +92,8 @@ class AccountBook:
         self.fills = 0
         """So many are known."""
         self.finished_max = 2 * (fills_kept or 0)
-        self.arrived = 0
-        self.stirred = 0
-        """So many of those could change what was made here: all but orders that tell no time."""
+        self.arrived = self.stirred = 0
+        """Of those, the second may change what was made: all but orders that tell no time."""
         self.latest = EARLIEST
         self._acts: dict[type[Event], Callable[[Key, Any], None]] = {
             Instrument: self._instrument,

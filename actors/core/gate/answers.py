@@ -119,6 +119,8 @@ class Answers:
 
     def _decide(self, recorded: Recorded, fact: OrderDecided) -> None:
         found = self.newest = answered(recorded.lsn, fact)
+        if fact.amends:
+            return
         key = (found.account, found.id)
         if key not in self._of and fact.verdict.code not in PASSING:
             self._of[key] = found

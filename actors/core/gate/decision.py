@@ -21,6 +21,7 @@ from ...messages import Mode
 from ...messages.gate import OrderAsked, RiskLevel, Verdict
 from ...messages.reasons import Code
 from ..book.numbers import ZERO, exact
+from ..book.orders import Working
 from ..books import Books
 from ..held import Held
 from .answers import Answered, Answers
@@ -72,12 +73,18 @@ class Decided(NamedTuple):
 
 
 def decide(
-    order: OrderAsked, who: Identity, known: Knowledge, moment: Moment, *, explains: bool = False
+    order: OrderAsked,
+    who: Identity,
+    known: Knowledge,
+    moment: Moment,
+    *,
+    amends: bool = False,
+    explains: bool = False,
 ) -> Decided:
-    """Judge an order. Nothing is changed by it."""
+    """Judge an order; with `amends`, what one that works is to become. It changes nothing."""
     with exact():
         try:
-            found = _decide(order, who, known, moment, explains=explains)
+            found = _decide(order, who, known, moment, amends=amends, explains=explains)
         except _Blocked as no:
             found = Decided(no.verdict(known), (), no.scopes)
         return found
@@ -114,14 +121,20 @@ class _Blocked(Exception):
 
 
 def _decide(
-    order: OrderAsked, who: Identity, known: Knowledge, moment: Moment, *, explains: bool
+    order: OrderAsked,
+    who: Identity,
+    known: Knowledge,
+    moment: Moment,
+    *,
+    amends: bool,
+    explains: bool,
 ) -> Decided:
     books = known.books
     place = known.rules.place(books, order, who.worker)
     inside = scopes_of(books, order, who.worker) if place is None else place.scopes
     mode = _fence(known, inside)
     held = _permitted(order, who, books.accounts.get(order.account))
-    again = _answered(order, who, known, held)
+    again = None if amends else _answered(order, who, known, held)
     if again is not None:
         return Decided(again.verdict, (), inside, again=again)
     try:
@@ -130,8 +143,9 @@ def _decide(
         raise _Blocked(error.code, rule="order_validity", missing=error.field) from None
     if place is None:
         raise _Blocked("unknown_symbol", rule="order_validity", scope=f"symbol:{order.symbol}")
-    view = _look(known, asked, asked.qty, moment, place, mode, explains=explains)
-    opinions = ask(place.judges, view)
+    working = _working(order, who, held) if amends else None
+    view = _look(known, asked, asked.qty, moment, place, mode, explains=explains, working=working)
+    opinions = ask(asked_of(view), view)
     return Decided(_verdict(known, asked, opinions, view), opinions, inside, view)
 
 
@@ -144,8 +158,9 @@ def _look(
     mode: Mode | None,
     *,
     explains: bool = False,
+    working: Working | None = None,
 ) -> View:
-    """At this order, in any quantity."""
+    """At this order, in any quantity; at one that works, as it is to become."""
     return View(
         asked,
         qty,
@@ -156,7 +171,26 @@ def _look(
         default_on_excess=known.on_excess,
         mode=mode,
         explains=explains,
+        instead_of=working,
     )
+
+
+def _working(order: OrderAsked, who: Identity, held: Held) -> Working:
+    """What is to be changed. It stays its owner's, in its symbol, on its side."""
+    name, scope = order.client_order_id, f"account:{order.account}"
+    found = held.book.orders.get(name)
+    if found is None or found.begun is None or not found.remaining or found.is_ending:
+        raise _Blocked("no_working_order", rule="identity", scope=scope)
+    owners = held.owners.get(name, ())
+    if who.worker is not None and f"worker:{who.worker}" not in owners:
+        raise _Blocked("not_your_order", rule="identity", scope=scope)
+    strategy = None if order.strategy is None else f"strategy:{order.strategy}"
+    known_as = next((owner for owner in owners if owner.startswith("strategy:")), None)
+    begun = found.begun
+    same = (begun.symbol, begun.side, begun.reduce_only, known_as)
+    if same != (order.symbol, order.side, order.reduce_only, strategy):
+        raise _Blocked("amend_mismatch", rule="identity", scope=scope)
+    return found
 
 
 def _answered(order: OrderAsked, who: Identity, known: Knowledge, held: Held) -> Answered | None:
@@ -208,6 +242,12 @@ def _permitted(order: OrderAsked, who: Identity, held: Held | None) -> Held:
     return held
 
 
+def asked_of(view: View) -> Sequence[Judge[Any]]:
+    """The rules that have anything to say of it."""
+    judges = view.place.judges
+    return [judge for judge in judges if judge.OF_AMENDMENTS] if view.amends else judges
+
+
 def ask(judges: Sequence[Judge[Any]], view: View) -> list[Opinion]:
     """What each rule says that doesn't pass without a word."""
     opinions = []
@@ -249,7 +289,7 @@ def objects(judge: Judge[Any], found: Found, view: View) -> bool:
 def _most(objections: Sequence[Opinion], known: Knowledge, view: View) -> Decimal:
     """The largest quantity, on whole lots, that all rules would let pass. 0: none."""
     caps = [one.found.cap for one in objections]
-    if any(cap is None for cap in caps):
+    if view.amends or any(cap is None for cap in caps):
         return ZERO
     most = on_lot(min(cap for cap in caps if cap is not None), view.listing.lot)
     if most <= 0:

@@ -14,7 +14,7 @@ import msgspec
 
 from ...messages.gate import OrderAsked, OrderDecided, Verdict
 from .asked import Identity
-from .decision import Decided, Knowledge, decide, objects
+from .decision import Decided, Knowledge, asked_of, decide, objects
 from .reply import instant, reason, text
 from .rule import OK, Found, Judge
 from .view import Moment, View
@@ -43,7 +43,8 @@ def identity(fact: OrderDecided) -> Identity:
 
 def recompute(fact: OrderDecided, known: Knowledge) -> Decided:
     """The decision again. `known`: everything before the fact, and nothing of it."""
-    return decide(fact.order, identity(fact), known, Moment(fact.at, fact.monotonic_s))
+    moment = Moment(fact.at, fact.monotonic_s)
+    return decide(fact.order, identity(fact), known, moment, amends=fact.amends)
 
 
 def is_same(fact: OrderDecided, again: Decided) -> bool:
@@ -51,16 +52,19 @@ def is_same(fact: OrderDecided, again: Decided) -> bool:
     return again.again is None and _encode(again.verdict) == _encode(fact.verdict)
 
 
-def explain(order: OrderAsked, who: Identity, known: Knowledge, moment: Moment) -> Explained:
+def explain(
+    order: OrderAsked, who: Identity, known: Knowledge, moment: Moment, *, amends: bool = False
+) -> Explained:
     """What would be answered, and why. Nothing is changed by it."""
-    decided = decide(order, who, known, moment)
-    told = decide(order, who, known, moment, explains=True)
+    decided = decide(order, who, known, moment, amends=amends)
+    told = decide(order, who, known, moment, amends=amends, explains=True)
     return Explained(order, decided, list(_rules(told)))
 
 
 def explained(lsn: int, fact: OrderDecided, known: Knowledge) -> Document:
     """All that there is to say of a decision."""
-    found = explain(fact.order, identity(fact), known, Moment(fact.at, fact.monotonic_s))
+    moment = Moment(fact.at, fact.monotonic_s)
+    found = explain(fact.order, identity(fact), known, moment, amends=fact.amends)
     again = found.decided.verdict
     return {
         "decision_id": str(lsn),
@@ -123,7 +127,7 @@ def _rules(told: Decided) -> Iterator[Document]:
     if view is None:
         return
     said = {id(one.judge): one.found for one in told.opinions}
-    for judge in view.place.judges:
+    for judge in asked_of(view):
         yield _rule(judge, said.get(id(judge), OK), view)
 
 

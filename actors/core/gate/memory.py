@@ -65,6 +65,8 @@ class Asked(NamedTuple):
     account: str
     order: str
     what: str
+    said: OrderAsked | None = None
+    """The order as it is to be, where the gate was asked."""
 
 
 class SessionEnded(NamedTuple):
@@ -101,6 +103,7 @@ class Heard(NamedTuple):
     order: str
     left: Decimal | None = None
     """What remains of it."""
+    is_amended: bool = False
 
 
 class Quoted(NamedTuple):

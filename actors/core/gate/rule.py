@@ -66,6 +66,9 @@ class Judge(Generic[R]):
     STAGE: ClassVar[int]
     """Its place in the order of evaluation, 3 to 13, as docs/gate.md lists them."""
 
+    OF_AMENDMENTS: ClassVar[bool] = True
+    """It is asked when an order is to be changed, too."""
+
     def __init__(self, config: R) -> None:
         self.config = config
         self.scope = config.scope

@@ -36,11 +36,16 @@ def seen(recorded: Recorded, books: Books) -> Seen | None:
     return None if mean is None else mean(recorded, fact, books)
 
 
-def _judged(_recorded: Recorded, fact: OrderDecided, books: Books) -> Seen:
+def _judged(_recorded: Recorded, fact: OrderDecided, books: Books) -> Seen | None:
     order = fact.order
     held = books.accounts.get(order.account)
     exchange = None if held is None else held.about.exchange
-    return Judged(fact.at, scopes(order, exchange, fact.worker), order, fact.verdict)
+    inside = scopes(order, exchange, fact.worker)
+    if not fact.amends:
+        return Judged(fact.at, inside, order, fact.verdict)
+    if fact.verdict.decision == "block":
+        return None
+    return Asked(fact.at, inside, order.account, order.client_order_id, "amend_request", order)
 
 
 def _booked(recorded: Recorded, fact: Booked, books: Books) -> Seen | None:

@@ -50,7 +50,8 @@ def _booked(recorded: Recorded, fact: Booked, books: Books) -> Seen | None:
         found.append(f"symbol:{order.begun.symbol}")
     if not isinstance(event, Timeout):
         left = held.remaining(event.id)
-        return Heard(recorded.at, tuple(found), account, event.id, left)
+        is_amended = isinstance(event, Amend)
+        return Heard(recorded.at, tuple(found), account, event.id, left, is_amended)
     if order is not None and order.is_gone:
         return None  # it had an end before it timed out
     return TimedOut(recorded.at, tuple(found), account, event.id)

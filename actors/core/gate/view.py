@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ...messages import Mode
 from ..book.numbers import ZERO
+from ..book.orders import Working
 from .asked import Asked
 from .spot import After
 from .standing import Standing
@@ -31,9 +32,9 @@ class View:
     """An order, and all that a rule may ask about it."""
 
     __slots__ = (
-        "_afters", "_books", "_mark_age_s", "adds_risk", "asked", "default_on_excess", "each",
-        "each_size", "explains", "held", "listing", "mark", "memories", "mode", "moment", "place",
-        "qty", "reducible", "side", "symbol",
+        "_afters", "_books", "_mark_age_s", "adds_risk", "amends", "asked", "default_on_excess",
+        "each", "each_size", "explains", "growth", "held", "listing", "mark", "memories", "mode",
+        "moment", "place", "qty", "reducible", "side", "symbol", "to_fill",
     )  # fmt: skip
 
     def __init__(
@@ -48,11 +49,21 @@ class View:
         default_on_excess: Literal["block", "scale_down"],
         mode: Mode | None,
         explains: bool,
+        instead_of: Working | None = None,
     ) -> None:
         self.asked = asked
         self.symbol = symbol = asked.order.symbol
         self.side = side = asked.order.side
         self.qty = qty
+        self.amends = instead_of is not None
+        """It is an order that works, as it is to become."""
+        self.to_fill = self.growth = qty
+        """So much of it could be filled; and so much more than before it was asked about."""
+        own = ZERO
+        if instead_of is not None:
+            own = instead_of.remaining
+            self.to_fill = max(ZERO, qty - instead_of.filled)
+            self.growth = max(ZERO, self.to_fill - own)
         self.moment = moment
         self.place = place
         self.held = place.held
@@ -73,10 +84,10 @@ class View:
         path = book.worth.paths.get(symbol)
         position = ZERO if path is None else path.last.qty
         is_opening = not position or (position > 0) == (side == "buy")
-        self.reducible = ZERO if is_opening else self._room(position)
+        self.reducible = ZERO if is_opening else self._room(position) + own
         """So much of the account's position could still be reduced by an order on this side, when
         all that are open there are filled. 0 or below: nothing."""
-        self.adds_risk = qty > self.reducible
+        self.adds_risk = self.to_fill > self.reducible
         """It could do something else than make the position smaller."""
         self._books = books
         self._afters: dict[str, After] = {}
@@ -101,7 +112,7 @@ class View:
 
     def scales(self, on_excess: str | None) -> bool:
         """May an order that asks for too much have the rest?"""
-        return (on_excess or self.default_on_excess) == "scale_down"
+        return not self.amends and (on_excess or self.default_on_excess) == "scale_down"
 
     def memory(self, rule_id: str) -> Any:
         """What a rule remembers of what has happened since it is in force."""
@@ -136,7 +147,7 @@ class View:
 
     def _count(self, scope: str) -> After:
         spot = self.place.spots[scope]
-        found = spot.after(self.side, self.qty, reduce_only=self.asked.order.reduce_only)
+        found = spot.after(self.side, self.growth, reduce_only=self.asked.order.reduce_only)
         found.gross_before = self.standing(scope).worst_gross()
         found.gross = None
         if found.gross_before is not None and self.each_size is not None:

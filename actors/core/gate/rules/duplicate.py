@@ -99,6 +99,7 @@ class DuplicateOrder(Judge[schema.DuplicateOrder]):
     """As it is asked for: that less of it was permitted makes it no other order."""
 
     STAGE = 9
+    OF_AMENDMENTS = False
 
     def __init__(self, config: schema.DuplicateOrder) -> None:
         super().__init__(config)

@@ -40,9 +40,9 @@ class Rates:
 
 
 class MessageRate(FlowJudge[schema.MessageRate]):
-    """An order waits until its own kind has room and, after it, so many messages are left for
-    cancelling as are reserved. Cancelling is never asked; that there were too many, of it or of
-    changes, stops orders, the only ones that can be stopped."""
+    """An order, or a change of one, waits until its own kind has room and, after it, so many
+    messages are left for cancelling as are reserved. Cancelling is never asked; that there were too
+    many, of it or of what was reported as done, stops what can be stopped."""
 
     STAGE = 10
 
@@ -64,7 +64,7 @@ class MessageRate(FlowJudge[schema.MessageRate]):
         submits, amends, cancels = rates.submits.most, rates.amends.most, rates.cancels.most
         if (
             submits < self._calm_submits
-            and amends <= self._calm_amends
+            and amends < self._calm_amends + (not view.amends)
             and cancels <= self._calm_cancels
             and submits + amends + cancels < self._calm_all
             and not view.explains
@@ -78,8 +78,8 @@ class MessageRate(FlowJudge[schema.MessageRate]):
         submits, amends = rates.submits.count(since), rates.amends.count(since)
         cancels = rates.cancels.count(since)
         counted: tuple[tuple[Code, int | None, int, int], ...] = (
-            ("submit_rate", config.max_submits, submits, 1),
-            ("amend_rate", config.max_amends, amends, 0),
+            ("submit_rate", config.max_submits, submits, int(not view.amends)),
+            ("amend_rate", config.max_amends, amends, int(view.amends)),
             ("cancel_rate", config.max_cancels, cancels, 0),
             ("message_rate", self._all, submits + amends + cancels, 1),
         )

@@ -44,6 +44,7 @@ class OrderToFill(FlowJudge[schema.OrderToFill]):
     were one."""
 
     STAGE = 10
+    OF_AMENDMENTS = False
 
     def __init__(self, config: schema.OrderToFill) -> None:
         super().__init__(config)

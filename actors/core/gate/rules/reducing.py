@@ -17,10 +17,11 @@ class ReduceOnlyCorrect(Judge[schema.ReduceOnlyCorrect]):
         if not (view.mode == "reduce_only" or view.asked.order.reduce_only):
             return None
         room = view.reducible
-        if view.qty <= room:
-            return Found("pass", "ok", room, view.qty, room) if view.explains else None
+        qty = view.to_fill
+        if qty <= room:
+            return Found("pass", "ok", room, qty, room) if view.explains else None
         code: Code = "reduce_only" if view.mode == "reduce_only" else "not_reducing"
         if room <= ZERO:
-            return Found("block", code, ZERO, view.qty, ZERO)
+            return Found("block", code, ZERO, qty, ZERO)
         outcome: Outcome = "cap" if view.scales(self.config.on_excess) else "block"
-        return Found(outcome, code, room, view.qty, room, room)
+        return Found(outcome, code, room, qty, room, room)

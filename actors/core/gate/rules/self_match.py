@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from msgspec import Struct, to_builtins
+from msgspec.structs import replace
 
 from .....config.schema import rules as schema
 from ....messages.book import Side
+from ....messages.gate import OrderAsked
 from ...book.exposure import Remaining
 from .. import asked
-from ..memory import Ended, Executed, Heard, Judged, Rearmed, Scopes, Seen
+from ..memory import Asked, Ended, Executed, Heard, Judged, Rearmed, Scopes, Seen
 from ..rule import OK, Found, Judge, Outcome, unknown
 from ..view import View
 from ..window import loaded
@@ -37,6 +39,8 @@ class Resting(Struct, frozen=True, array_like=True, gc=False):
     symbol: str
     side: Side
     price: Decimal | None
+    amended: Decimal | None = None
+    """The price that was asked for last, until the venue has changed it."""
 
 
 class _Kept(Struct):
@@ -69,13 +73,31 @@ class Working:
         if isinstance(seen, Judged):
             if seen.verdict.decision != "block":
                 self._add(_resting(seen))
+        elif isinstance(seen, Asked):
+            if seen.said is not None:
+                self._amend(seen.said)
         elif isinstance(seen, Ended):
             self._drop(seen.account, seen.order)
         elif isinstance(seen, Executed | Heard):
             if seen.order is not None and not seen.left:
                 self._drop(seen.account, seen.order)
+            elif isinstance(seen, Heard) and seen.is_amended:
+                self._amended(seen.account, seen.order)
         elif isinstance(seen, Rearmed) and seen.rule == self._id:
             self._fill(())
+
+    def _amend(self, order: OrderAsked) -> None:
+        """Until the venue has answered it may wait at either price: at the one that meets more."""
+        one = self.orders.get((order.account, order.client_order_id))
+        price = asked.read(order, asked.Identity()).price
+        if one is not None and one.price is not None and price is not None:
+            met = max(one.price, price) if one.side == "buy" else min(one.price, price)
+            self._add(replace(one, price=met, amended=price))
+
+    def _amended(self, account: str, name: str) -> None:
+        one = self.orders.get((account, name))
+        if one is not None and one.amended is not None:
+            self._add(replace(one, price=one.amended, amended=None))
 
     def _add(self, one: Resting) -> None:
         self._drop(one.account, one.id)

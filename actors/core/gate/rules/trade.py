@@ -28,7 +28,7 @@ class SingleTradeRisk(ShareJudge[schema.SingleTradeRisk]):
                     each *= self._slipped
                 elif view.mark is None or abs(price) > abs(view.mark):
                     return self.weighed(view)
-                if self.is_quiet(each * view.qty, after):
+                if self.is_quiet(each * view.to_fill, after):
                     return None
         return self.weighed(view)
 
@@ -43,7 +43,7 @@ class SingleTradeRisk(ShareJudge[schema.SingleTradeRisk]):
         if isinstance(limit, Found):
             return limit
         free = max(view.reducible, ZERO)
-        at_risk = max(view.qty - free, ZERO)
+        at_risk = max(view.to_fill - free, ZERO)
         return self.used(view, limit, ZERO, at_risk * each, each, free)
 
     def _each(self, view: View) -> Decimal | None:

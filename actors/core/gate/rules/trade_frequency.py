@@ -102,6 +102,7 @@ class TradeFrequency(FlowJudge[schema.TradeFrequency]):
     """Each period has a limit and a lockout of its own."""
 
     STAGE = 11
+    OF_AMENDMENTS = False
 
     def __init__(self, config: schema.TradeFrequency) -> None:
         super().__init__(config)

@@ -101,7 +101,7 @@ class DailyTurnover(FlowJudge[schema.DailyTurnover]):
         if price is None or not ZERO <= price <= mark:
             each = _each(view, each, mark, price)
         before = turnover.total + left
-        after = before + view.qty * each
+        after = before + view.growth * each
         if after < self._calm and not view.explains:
             return None
         limit = self._limit

@@ -12,6 +12,7 @@ class MaxWorkingOrders(FlowJudge[schema.MaxWorkingOrders]):
     is confirmed gone."""
 
     STAGE = 11
+    OF_AMENDMENTS = False
 
     def __init__(self, config: schema.MaxWorkingOrders) -> None:
         super().__init__(config)

@@ -131,7 +131,14 @@ class Desk:
 
     # --- orders
 
-    def decide(self, *, explains: bool = False, worker: str | None = None, **more: Any) -> Decided:
+    def decide(
+        self,
+        *,
+        explains: bool = False,
+        amends: bool = False,
+        worker: str | None = None,
+        **more: Any,
+    ) -> Decided:
         """What would become of an order now. Nothing is changed by asking."""
         order = self.order(**more)
         known = Knowledge(
@@ -143,11 +150,12 @@ class Desk:
             on_excess="block",
         )
         who = Identity(worker, order.account, order.strategy)
-        return decide(order, who, known, Moment(self.at, float(self.lsn)), explains=explains)
+        moment = Moment(self.at, float(self.lsn))
+        return decide(order, who, known, moment, explains=explains, amends=amends)
 
     def order(self, **more: Any) -> OrderAsked:
         fields = {"account": "main", "symbol": "BTC", "side": "buy", "qty": "1", "price": "100"}
-        return OrderAsked(client_order_id=f"o{self.orders + 1}", **(fields | more))
+        return OrderAsked(**({"client_order_id": f"o{self.orders + 1}"} | fields | more))
 
     def ask(self, worker: str | None = None, **more: Any) -> Verdict:
         """An order, judged and recorded. Its id is `last`."""
@@ -162,6 +170,17 @@ class Desk:
                 verdict=verdict,
             )
         )
+        return verdict
+
+    def amend(self, name: str, **more: Any) -> Verdict:
+        """What an order that works is to become, judged and recorded."""
+        order = self.order(**{"client_order_id": name, **more})
+        verdict = self.decide(amends=True, client_order_id=name, **more).verdict
+        self.record(
+            OrderDecided(
+                order=order, at=self.at, monotonic_s=float(self.lsn), verdict=verdict, amends=True
+            )
+        )  # fmt: skip
         return verdict
 
     def passed(self, number: int, **more: Any) -> int:

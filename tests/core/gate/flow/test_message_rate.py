@@ -33,6 +33,15 @@ def test_so_many_orders_pass_in_a_window_and_one_more_does_not(desk: Desk) -> No
     assert (no.limit, no.value, no.headroom, no.max_qty) == (3, 4, 0, 0)
 
 
+def test_changes_have_room_of_their_own(desk: Desk) -> None:
+    at = desk(rule(max_submits=1, max_amends=2))
+    assert at.passed(2) == 1
+    assert [at.amend("o1", qty="2").code for _ in range(3)] == ["ok", "ok", "amend_rate"]
+    at.passes(10)
+    assert at.amend("o1", qty="2").code == "ok"
+    assert at.ask().code == "ok"
+
+
 def test_an_order_has_left_exactly_a_window_later_and_not_before(desk: Desk) -> None:
     at = desk(rule(max_submits=1))
     assert at.passed(1) == 1

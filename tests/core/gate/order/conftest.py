@@ -122,7 +122,9 @@ class Desk:
         said = {"client_order_id": f"o{self.orders}", "account": "main", "symbol": "BTC", **more}
         return msgspec.convert({"side": side, "qty": qty, **said}, OrderAsked)
 
-    def decided(self, order: OrderAsked, *, explains: bool = False) -> Decided:
+    def decided(
+        self, order: OrderAsked, *, explains: bool = False, amends: bool = False
+    ) -> Decided:
         rules = self.limits.rules
         assert rules is not None, "they are in force"
         known = Knowledge(
@@ -134,7 +136,8 @@ class Desk:
             on_excess="block",
         )
         who = Identity(None, order.account, order.strategy)
-        return decide(order, who, known, Moment(self.at, self.monotonic_s), explains=explains)
+        moment = Moment(self.at, self.monotonic_s)
+        return decide(order, who, known, moment, explains=explains, amends=amends)
 
     def ask(self, side: str = "buy", qty: str = "1", **more: Any) -> Verdict:
         """Would it pass?"""
@@ -151,6 +154,17 @@ class Desk:
         verdict = self.decided(order).verdict
         at, monotonic_s = self.at, self.monotonic_s
         self.record(OrderDecided(order=order, at=at, monotonic_s=monotonic_s, verdict=verdict))
+        return verdict
+
+    def amend(self, name: str, side: str = "buy", qty: str = "1", **more: Any) -> Verdict:
+        """Ask whether an order may become so, and have recorded what is answered."""
+        order = self.order(side, qty, client_order_id=name, **more)
+        verdict = self.decided(order, amends=True).verdict
+        self.record(
+            OrderDecided(
+                order=order, at=self.at, monotonic_s=self.monotonic_s, verdict=verdict, amends=True
+            )
+        )  # fmt: skip
         return verdict
 
     def said(self, kind: str, side: str = "buy", qty: str = "1", **more: Any) -> Found:

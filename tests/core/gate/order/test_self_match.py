@@ -66,6 +66,26 @@ def test_what_is_gone_is_met_by_nobody(desk: Desk, how: str) -> None:
     assert not at.limits.memories["self_match@all"].orders
 
 
+def test_what_may_wait_at_either_of_two_prices_is_met_at_both(desk: Desk) -> None:
+    at = desk(SelfMatch())
+    at.send("sell", price="101")
+    assert at.amend("o1", "sell", price="103").decision == "allow"
+    assert at.code("buy", price="101") == "self_match"
+    at.tell("amend", id="o1", qty="1")
+    assert at.code("buy", price="101") == "ok"
+    assert at.ask("buy", price="103").limit == 103
+    at.amend("o1", "sell", price="102")
+    assert at.ask("buy", price="102").limit == 102
+
+
+def test_a_change_does_not_meet_the_other_side_either(desk: Desk) -> None:
+    at = desk(SelfMatch())
+    at.send("sell", price="101")
+    at.send("buy", price="99")
+    assert at.amend("o2", price="101").code == "self_match"
+    assert at.amend("o2", price="100").decision == "allow"
+
+
 def test_what_a_correction_has_filled_is_met_by_nobody(desk: Desk) -> None:
     at = desk(SelfMatch())
     at.send("sell", "2", price="101")
