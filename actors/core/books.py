@@ -33,7 +33,9 @@ from ..messages import (
 from ..messages.book import Account, AmendRequest, AnyEvent, Fx, Instrument, Mark, Order, Session
 from ..messages.gate import OrderDecided
 from .book.account import AccountBook
+from .book.line import Line
 from .book.past import FILLS_KEPT
+from .book.times import moment
 from .held import About, Equity, Held, Marked
 
 SCOPES_MAX = 10_000
@@ -64,7 +66,7 @@ class Books:
     """Every account, and every instrument."""
 
     name = "book"
-    version = 1
+    version = 2
 
     def __init__(self, zone: Callable[[str], tzinfo]) -> None:
         self.zone = zone
@@ -217,12 +219,15 @@ class Books:
         return found
 
     def mark_age_s(self, held: Held, symbol: str, at: datetime, monotonic_s: float) -> float | None:
-        """How old the mark is, by the clock that says more. None: there is none."""
+        """How old the mark is: since it came, by the clock that says more, and what it was then.
+        None: there is none. A clock that was set back makes it younger than nothing."""
         marked = held.marked.get(symbol)
         if marked is None:
             return None
         age_s = (at - marked.at).total_seconds()
-        return max(age_s, monotonic_s - marked.monotonic_s) if marked.boot == self._boot else age_s
+        if marked.boot == self._boot:
+            age_s = max(age_s, monotonic_s - marked.monotonic_s)
+        return age_s if age_s < 0.0 else age_s + marked.late_s
 
     def _reset(self, _recorded: Recorded, fact: SessionReset) -> None:
         self.accounts[fact.account].about.since = fact.at
@@ -237,10 +242,18 @@ class Books:
         concerned = [accounts[fact.account]] if fact.account is not None else self._all(event)
         for held in concerned:
             held.apply(event)
-            if isinstance(event, Mark) and held.book.worth.marks[event.symbol].is_newest(
-                held.book.arrived
-            ):
-                held.marked[event.symbol] = Marked(recorded.at, recorded.monotonic_s, self._boot)
+            if isinstance(event, Mark):
+                line = held.book.worth.marks.get(event.symbol)
+                if line is not None and line.is_newest(held.book.arrived):
+                    held.marked[event.symbol] = self._marked(recorded, event, line)
+
+    def _marked(self, recorded: Recorded, event: Mark, line: Line) -> Marked:
+        """One without a time of its own was new when it came."""
+        at, monotonic_s = recorded.at, recorded.monotonic_s
+        if event.ts is None:
+            return Marked(at, monotonic_s, self._boot)
+        late_s = (at - moment(line.keys[-1][0])).total_seconds()
+        return Marked(at, monotonic_s, self._boot, max(late_s, 0.0))
 
     def _all(self, event: AnyEvent) -> list[Held]:
         """A rate is one of the currency of all that are open. Those that are closed may have

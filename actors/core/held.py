@@ -68,11 +68,12 @@ class About(msgspec.Struct, array_like=True):
 
 
 class Marked(NamedTuple):
-    """When a mark came, by both clocks of riskd."""
+    """When a mark came, by both clocks of riskd, and how old it was then by its own time."""
 
     at: datetime
     monotonic_s: float
     boot: str
+    late_s: float = 0.0
 
 
 class Held:

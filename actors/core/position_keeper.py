@@ -26,6 +26,7 @@ from decimal import Decimal
 from itertools import islice
 
 import attrs
+from msgspec import structs
 
 from ...config.schema import Book as Tolerance
 from ...config.schema import Config
@@ -180,6 +181,7 @@ def _listing(said: Said) -> Listing:
         max_qty=said.max_qty,
         min_notional=said.min_notional,
         zone=said.zone,
+        allows_negative=said.allows_negative,
     )
 
 
@@ -214,18 +216,20 @@ def booked(
 ) -> list[Booked]:
     """The facts of a report. Raises NotBooked."""
     held = _concerned(books) if account is None else account_of(books, account)
-    when, effort = _Times(held.book, now), 0
+    concerned = [held] if account is not None else list(books.accounts.values())
+    when, effort, found = _Times(held.book, now, concerned), 0, list[AnyEvent]()
     for index, event in enumerate(events):
         if account is None:
             _check_for_all(books, index, event)
         _check(books, held, index, event)
         when.check(index, event)
+        found.append(when.timed(event))
         more = steps(held.book, event)
         effort += more
         if index and more and effort > STEPS_MAX:
             said = f"events[{index}]: with those before it too much is to be counted again at once"
             raise NotBooked("too_much_at_once", f"{said}; report them first, and this by itself")
-    return [Booked(account=account, event=event) for event in events]
+    return [Booked(account=account, event=event) for event in found]
 
 
 def account_of(books: Books, name: str) -> Held:
@@ -265,9 +269,9 @@ def _check_for_all(books: Books, index: int, event: AnyEvent) -> None:
 class _Times:
     """The times of a report, one event after the other."""
 
-    def __init__(self, book: AccountBook, now: datetime) -> None:
+    def __init__(self, book: AccountBook, now: datetime, concerned: Sequence[Held]) -> None:
         self._adopted = {symbol: as_of for symbol, (as_of, _) in book.adopted.items()}
-        self._latest = book.latest
+        self._latest = max(held.book.latest for held in concerned)
         self._now = now
 
     def check(self, index: int, event: AnyEvent) -> None:
@@ -283,6 +287,16 @@ class _Times:
             if adopted is not None and adopted >= self._latest:
                 said = "is missing, and the venue's position was adopted as of a later time"
                 raise _fault("invalid_event", index, "ts", said, "say when the fill was")
+
+    def timed(self, event: AnyEvent) -> AnyEvent:
+        """Of two prices the later one counts, so one that would come from riskd's future, by its
+        own time or by the latest that is known, comes now: it would hide those still to come."""
+        if not isinstance(event, Mark | Fx):
+            return event
+        at = self._latest if event.ts is None else times.nanoseconds(event.ts)
+        if at <= times.nanoseconds(self._now.isoformat()):
+            return event
+        return structs.replace(event, ts=self._now.isoformat())
 
     def _read(self, index: int, event: AnyEvent, field: str) -> int | None:
         told = getattr(event, field, None)
@@ -306,12 +320,23 @@ def _check(books: Books, held: Held, index: int, event: AnyEvent) -> None:
         said = f"{symbol!r} is no instrument that is listed"
         remedy = CONFIGURED[Instrument]
         raise _fault("unknown_instrument", index, "symbol", said, remedy)
+    _check_price(books, index, event)
     try:
         door.check(held.book, event)
     except door.Refused as refused:
         found = reading.fault(refused.field, refused.problem)
         said, remedy = found.problem, found.remedy
         raise _fault("invalid_event", index, refused.field, said, remedy) from None
+
+
+def _check_price(books: Books, index: int, event: AnyEvent) -> None:
+    """A mark of 0 would make every limit in money vanish. What was filled at 0 has happened."""
+    if not isinstance(event, Mark) or event.price > 0:
+        return
+    if not books.listings[event.symbol].allows_negative:
+        said = f"a mark of {event.symbol!r} must be above 0"
+        remedy = "say its true price; or list the instrument with allows_negative = true"
+        raise _fault("invalid_event", index, "price", said, remedy)
 
 
 def _fault(code: str, index: int, field: str, problem: str, remedy: str) -> NotBooked:

@@ -42,6 +42,8 @@ class Listing(Struct, frozen=True, kw_only=True):
     max_qty: Decimal | None = None
     min_notional: Decimal | None = None
     zone: str = "UTC"
+    allows_negative: bool = False
+    """Its price may be 0 or below."""
 
 
 # --- commands -------------------------------------------------------------------------------------

@@ -173,6 +173,13 @@ class Instrument(Section, frozen=True, kw_only=True):
             examples=["America/Chicago"],
         ),
     ] = "UTC"
+    allows_negative: Annotated[
+        bool,
+        Meta(
+            description="Its price may be 0 or below, as of a spread or of power; `linear` alone. "
+            "Otherwise a price of 0 is a mistake: it is no mark, and no order has it.",
+        ),
+    ] = False
 
     @property
     def settled_in(self) -> str:
@@ -194,6 +201,9 @@ class Instrument(Section, frozen=True, kw_only=True):
             if self.max_qty is not None and least is not None and least > self.max_qty > 0:
                 problem = f"is below {key}, so that no quantity could be ordered"
                 yield Disagreement("max_qty", problem, f"raise it, or lower {key}")
+        if self.allows_negative and self.kind != "linear":
+            problem = "is for linear instruments: nothing else can be worth 0 or below"
+            yield Disagreement("allows_negative", problem, "leave it out")
         yield from self._currencies()
 
     def _currencies(self) -> Iterator[Disagreement]:

@@ -469,6 +469,42 @@ def test_nothing_is_told_of_the_future_but_by_clocks_that_differ(story: Story) -
         assert "ahead of riskd's clock; say when it happened" in problem
 
 
+@pytest.mark.parametrize("seconds", [0.001, 1, 900])
+@pytest.mark.parametrize("kind", ["mark", "fx"])
+def test_a_price_of_riskds_future_hides_none_that_comes_after_it(
+    story: Story, kind: str, seconds: float
+) -> None:
+    name = {"symbol": "L", "price": "1"} if kind == "mark" else {"ccy": "EUR", "rate": "1"}
+    ahead = (story.now + timedelta(seconds=seconds)).isoformat()
+    story.report(event({"type": kind, **name, "ts": ahead}))
+    story.now += timedelta(seconds=0.0005)
+    field = "price" if kind == "mark" else "rate"
+    story.report(event({"type": kind, **name, field: "7", "ts": story.now.isoformat()}))
+    worth = story.books.accounts["main"].book.worth
+    assert (worth.mark_now("L") if kind == "mark" else worth.rate_now("EUR")) == 7
+
+
+def test_a_mark_without_a_time_comes_now_though_a_fill_came_from_the_future(story: Story) -> None:
+    story.report(fill("f1", ts=(story.now + timedelta(minutes=10)).isoformat()))
+    story.report(event({"type": "mark", "symbol": "L", "price": "1"}), account=None)
+    story.now += timedelta(seconds=1)
+    said = {"type": "mark", "symbol": "L", "price": "7", "ts": story.now.isoformat()}
+    story.report(event(said), account=None)
+    assert story.books.accounts["main"].book.worth.mark_now("L") == 7
+
+
+@pytest.mark.parametrize("price", ["0", "-0", "-1", "-1e-30"])
+def test_a_mark_of_nothing_is_none_unless_the_listing_says_so(story: Story, price: str) -> None:
+    said = event({"type": "mark", "symbol": "L", "price": price})
+    code, problem = story.refused(said)
+    assert code == "invalid_event"
+    assert "must be above 0; say its true price; or list the instrument with" in problem
+    assert story.refused(fill(), said)[0] == "invalid_event", "the whole report is refused"
+    story.follow(FILE.replace('multiplier = "2"', 'multiplier = "2"\nallows_negative = true'))
+    story.report(said)
+    assert story.books.accounts["main"].book.worth.mark_now("L") == Decimal(price)
+
+
 def test_a_fill_without_a_time_is_no_part_of_a_position_that_was_adopted(story: Story) -> None:
     story.follow()
     adopted = {"type": "snapshot", "symbol": "L", "qty": "5", "avg_price": "10"}

@@ -22,7 +22,10 @@ class After:
     added: Decimal
     """By so much its side grows."""
     gross_before: Decimal | None
-    """Worst-case notional of everything in the scope. None: something of it is not known."""
+    """Worst-case notional of everything in the scope, the order's symbol at the order's price if
+    that is the dearer. None: something of it is not known."""
+    dearer: Decimal
+    """By so much that is more than at the marks."""
     gross: Decimal | None
     equity: Decimal | None
     """Of the accounts that it is about. None: it is not known."""

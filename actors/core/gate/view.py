@@ -32,9 +32,9 @@ class View:
     """An order, and all that a rule may ask about it."""
 
     __slots__ = (
-        "_afters", "_books", "_mark_age_s", "adds_risk", "amends", "asked", "default_on_excess",
-        "each", "each_size", "explains", "growth", "held", "listing", "mark", "memories", "mode",
-        "moment", "place", "qty", "reducible", "side", "symbol", "to_fill",
+        "_afters", "_books", "_mark_age_s", "adds_risk", "amends", "asked", "dearer",
+        "default_on_excess", "each", "each_size", "explains", "growth", "held", "listing", "mark",
+        "memories", "mode", "moment", "place", "qty", "reducible", "side", "symbol", "to_fill",
     )  # fmt: skip
 
     def __init__(
@@ -76,11 +76,21 @@ class View:
         """What the halts that cover it let pass. None: everything."""
         book = place.held.book
         line = book.worth.marks.get(symbol)
-        self.mark = None if line is None else line.now
-        """Of the symbol, in its quote currency."""
-        self.each = book.exposures.each(symbol)
+        mark = None if line is None else line.now
+        each = book.exposures.each(symbol)
+        if mark is not None and mark <= ZERO and not place.listing.allows_negative:
+            mark = each = None
+        self.mark = mark
+        """Of the symbol, in its quote currency. Where it must be above 0, nothing else is one."""
+        self.each = each
         """What one contract is worth at the mark, in the account's currency."""
-        self.each_size = None if self.each is None else abs(self.each)
+        self.each_size = None if each is None else abs(each)
+        """The same in size; or at a price of the order that is farther from nothing."""
+        self.dearer = ZERO
+        """By so much that is more than at the mark. Once the order is filled the price is there,
+        so that all that there is of the symbol counts by it."""
+        if asked.price is not None or asked.stop_price is not None:
+            self._value_at_prices(asked)
         path = book.worth.paths.get(symbol)
         position = ZERO if path is None else path.last.qty
         is_opening = not position or (position > 0) == (side == "buy")
@@ -92,6 +102,22 @@ class View:
         self._books = books
         self._afters: dict[str, After] = {}
         self._mark_age_s: float | None = None
+
+    def _value_at_prices(self, asked: Asked) -> None:
+        """A mark that is far too low makes no order small. An inverse contract is worth the same at
+        any price."""
+        mark, size, listing = self.mark, self.each_size, self.listing
+        if mark is None or size is None or listing.kind == "inverse":
+            return
+        farthest = at_mark = abs(mark)
+        for price in (asked.price, asked.stop_price):
+            if price is not None and (price > farthest or -price > farthest):
+                farthest = abs(price)
+        if farthest > at_mark:
+            rate = self.held.book.worth.rate_now(listing.quote)
+            assert rate is not None, "a contract has a value"
+            self.each_size = farthest * listing.multiplier * rate
+            self.dearer = self.each_size - size
 
     def _room(self, position: Decimal) -> Decimal:
         open_now = self.held.book.exposures.remaining(self.symbol)
@@ -150,6 +176,10 @@ class View:
         found = spot.after(self.side, self.growth, reduce_only=self.asked.order.reduce_only)
         found.gross_before = self.standing(scope).worst_gross()
         found.gross = None
+        found.dearer = ZERO
+        if self.dearer and found.gross_before is not None:
+            found.dearer = found.widest_before * self.dearer
+            found.gross_before += found.dearer
         if found.gross_before is not None and self.each_size is not None:
             more = found.widest - found.widest_before
             found.gross = found.gross_before + more * self.each_size

@@ -154,8 +154,9 @@ class Concentration(WidthJudge[schema.Concentration], EquityJudge[schema.Concent
     def hold(
         self, view: View, before: Decimal, after: Decimal, each: Decimal, free: Decimal
     ) -> Found | None:
-        mine = view.standing(self.scope).worst_gross_of(view.symbol)
-        assert mine is not None, "it is in the sum"
+        at_mark = view.standing(self.scope).worst_gross_of(view.symbol)
+        assert at_mark is not None, "it is in the sum"
+        mine = at_mark + view.after(self.scope).dearer
         worst, pct, floor = mine + after - before, self.config.max_pct, self.config.free_notional
         if worst <= floor:
             return Found("pass", "ok", pct, worst) if view.explains else None

@@ -88,6 +88,7 @@ class Margin(WidthJudge[schema.Margin], MarginJudge[schema.Margin]):
         equity = self.equity(view, self.scope)
         if isinstance(equity, Found):
             return equity
+        required += view.after(self.scope).dearer * fraction
         worst, limit = required + (after - before) * fraction, equity * self._share
         return self.used(view, limit, required, worst, each * fraction, free)
 

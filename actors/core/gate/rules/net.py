@@ -29,13 +29,16 @@ class MaxNet(ShareJudge[schema.MaxNet]):
         if after.is_quick and after.gross is not None:
             each, book = view.each, after.book
             assert each is not None, "it is in the sum"
+            assert view.each_size is not None, "it has a size"
             assert book is not None, "the sum is of one"
             sums = book.exposures.sums
             if (view.side == "buy") == (each >= ZERO):
                 now = sums.up + sums.net
             else:
                 now = sums.down - sums.net
-            if self.is_quiet(now + after.added * abs(each), after):
+            if view.dearer:
+                now += self._dearer(view)
+            if self.is_quiet(now + after.added * view.each_size, after):
                 return None
         return self.weighed(view)
 
@@ -48,8 +51,15 @@ class MaxNet(ShareJudge[schema.MaxNet]):
             return no_exposure(view, self.scope)
         if isinstance(limit, Found):
             return closing(view, limit)
+        now += self._dearer(view)
         after = now + view.after(self.scope).added * each
         return closing(view, self.used(view, limit, now, after, each))
+
+    def _dearer(self, view: View) -> Decimal:
+        """What is open on the order's side is worth so much more at the order's price."""
+        after = view.after(self.scope)
+        open_now = after.own_long_before if view.side == "buy" else -after.own_short_before
+        return max(open_now, ZERO) * view.dearer
 
     def _now(self, view: View) -> Decimal | None:
         """How far it could go to the side that the order moves it to."""

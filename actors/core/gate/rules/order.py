@@ -17,7 +17,7 @@ class OrderValidity(Judge[schema.OrderValidity]):
 
     What is left of a position may be less than the least that can be opened. An order that closes
     all of it passes below both minimums: it is the venue's to refuse it, not riskd's to keep it. A
-    price of 0 or below is one of a linear contract only, as of a spread or of power.
+    price of 0 or below is one where the listing says so, as of a spread or of power.
     """
 
     STAGE = 3
@@ -30,10 +30,10 @@ class OrderValidity(Judge[schema.OrderValidity]):
             return Found("block", "qty_above_max", listing.max_qty, qty, cap=listing.max_qty)
         if listing.min_qty is not None and qty < listing.min_qty and qty != view.reducible:
             return Found("block", "qty_below_min", listing.min_qty, qty)
-        tick, is_linear = listing.tick, listing.kind == "linear"
+        tick, is_any = listing.tick, listing.allows_negative
         for price in (asked.price, asked.stop_price, asked.stop_loss):
             if price is not None:
-                if price <= ZERO and not is_linear:
+                if price <= ZERO and not is_any:
                     return Found("block", "price_not_positive", value=price)
                 if tick is not None and price % tick:
                     return Found("block", "price_off_tick", tick, price)

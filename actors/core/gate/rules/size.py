@@ -1,7 +1,5 @@
 """`max_order_qty`, `max_order_notional`: how large one order may be."""
 
-from decimal import Decimal
-
 from .....config.schema import rules as schema
 from ...book.numbers import ZERO
 from ..rule import HUNDRED, Found, LimitJudge, unknown
@@ -30,25 +28,9 @@ class MaxOrderNotional(LimitJudge[schema.MaxOrderNotional]):
         self._slipped = 1 + config.slip_pct / HUNDRED
 
     def judge(self, view: View) -> Found | None:
-        each = view.each_size if view.listing.kind == "inverse" else self._each(view)
+        each = view.each_size
         if each is None:
             return unknown(f"mark or rate of {view.symbol}")
+        if view.asked.order_type not in PRICED and view.listing.kind != "inverse":
+            each *= self._slipped
         return self.used(view, self.config.max_notional, ZERO, view.qty * each, each)
-
-    def _each(self, view: View) -> Decimal | None:
-        """What one is worth at the worst of them. None: that is not known."""
-        mark, each, asked = view.mark, view.each_size, view.asked
-        if mark is None or each is None:
-            return None
-        size = farthest = abs(mark)
-        price, stop = asked.price, asked.stop_price
-        if price is not None and (price > farthest or -price > farthest):
-            farthest = abs(price)
-        if stop is not None and (stop > farthest or -stop > farthest):
-            farthest = abs(stop)
-        if farthest > size:
-            listing = view.listing
-            rate = view.held.book.worth.rate_now(listing.quote)
-            assert rate is not None, "a contract has a value"
-            each = farthest * listing.multiplier * rate
-        return each if asked.order_type in PRICED else each * self._slipped

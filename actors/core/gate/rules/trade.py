@@ -22,12 +22,10 @@ class SingleTradeRisk(ShareJudge[schema.SingleTradeRisk]):
     def judge(self, view: View) -> Found | None:
         asked, each = view.asked, view.each_size
         if each is not None and asked.stop_loss is None and asked.stop_price is None:
-            after, price = view.after(self.scope), asked.price
+            after = view.after(self.scope)
             if after.is_quick:
-                if price is None:
+                if asked.price is None:
                     each *= self._slipped
-                elif view.mark is None or abs(price) > abs(view.mark):
-                    return self.weighed(view)
                 if self.is_quiet(each * view.to_fill, after):
                     return None
         return self.weighed(view)

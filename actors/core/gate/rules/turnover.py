@@ -10,7 +10,7 @@ from .....config.schema import rules as schema
 from ...book.numbers import ZERO
 from ..flow import FlowJudge
 from ..memory import Executed, Rearmed, Seen, SessionEnded
-from ..rule import Found, unknown
+from ..rule import FLOOR, Found, unknown
 from ..view import View
 from ..window import loaded
 
@@ -72,7 +72,8 @@ class Turnover:
 
 class DailyTurnover(FlowJudge[schema.DailyTurnover]):
     """What was filled, what remains of working orders at the mark, and this order: at its own
-    price or the mark, whichever is more. A block says how much of it would have passed."""
+    price or the mark, whichever is more, as is what remains of its symbol. A block says how much of
+    it would have passed."""
 
     STAGE = 11
 
@@ -88,8 +89,8 @@ class DailyTurnover(FlowJudge[schema.DailyTurnover]):
         if not view.adds_risk and not view.explains:
             return None
         turnover: Turnover = view.memories[self.id]
-        mark, each = view.mark, view.each
-        if mark is None or each is None:
+        each = view.each_size
+        if each is None:
             return unknown(f"mark or rate of {view.symbol}")
         left = view.standing(self.scope).open_worth()
         if left is None or turnover.gaps:
@@ -97,10 +98,11 @@ class DailyTurnover(FlowJudge[schema.DailyTurnover]):
         currency = turnover.currency
         if currency is not None and (turnover.is_mixed or currency != view.held.about.currency):
             return unknown(f"one currency for {self.scope}")
-        price = view.asked.price
-        if price is None or not ZERO <= price <= mark:
-            each = _each(view, each, mark, price)
         before = turnover.total + left
+        if view.dearer:
+            own = view.held.own(self.scope)
+            if own is not None:
+                before += own.exposures.remaining(view.symbol).total * view.dearer
         after = before + view.growth * each
         if after < self._calm and not view.explains:
             return None
@@ -110,11 +112,6 @@ class DailyTurnover(FlowJudge[schema.DailyTurnover]):
             return Found("pass", "ok", limit, after, room)
         if after <= limit:
             return Found("warn", self.kind, limit, after, room)
-        return Found("block", self.kind, limit, after, room, room / each if each else ZERO)
-
-
-def _each(view: View, each: Decimal, mark: Decimal, price: Decimal | None) -> Decimal:
-    """What one contract is worth, at the mark or at a price that may be further from zero."""
-    if price and mark and abs(price) > abs(mark) and view.listing.kind != "inverse":
-        each = each / mark * price
-    return abs(each)
+        return Found(
+            "block", self.kind, limit, after, room, FLOOR.divide(room, each) if each else ZERO
+        )

@@ -34,7 +34,7 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MARKS = {"L": "10", "M": "2", "E": "5", "I": "100"}
 LISTINGS = (
     Listing(symbol="L", kind="linear", multiplier=Decimal(1), quote="USD", settle="USD",
-            lot=Decimal(1)),
+            lot=Decimal(1), allows_negative=True),
     Listing(symbol="M", kind="linear", multiplier=Decimal(5), quote="USD", settle="USD",
             lot=Decimal(1)),
     Listing(symbol="E", kind="linear", multiplier=Decimal(1), quote="EUR", settle="EUR",

@@ -40,14 +40,14 @@ BY = By(via="socket", user_id=0, user="root", process_id=1)
 
 
 class Desk:
-    """`main` and `other` trade BTC at `sim`, where it is at 100."""
+    """`main` and `other` trade BTC at `sim`, where it is at 100, and may be at any price."""
 
     def __init__(self, *rules: AnyRule, at: datetime = NOON, mark: str | None = "100") -> None:
         self.at, self.monotonic_s = at, 1_000.0
         self.lsn = self.orders = self.fills = 0
         self.books = Books(ZoneInfo)
         self.limits = LimitsInForce(self.books)
-        self.list("BTC")
+        self.list("BTC", allows_negative=True)
         self.open("main", "sim")
         self.open("other", "sim")
         self.rule(*rules)

@@ -20,6 +20,9 @@ def grid(desk: Desk, **more: Any) -> Any:
     return at
 
 
+ANY = {"allows_negative": True}
+
+
 @pytest.mark.parametrize(
     ("qty", "code"),
     [
@@ -50,16 +53,19 @@ def test_every_price_is_on_the_tick(desk: Desk, field: str, price: str, code: st
     [
         ("linear", "-40", "ok"),
         ("linear", "-20", "notional_below_min"),
+        ("bounded", "-40", "price_not_positive"),
+        ("bounded", "0", "price_not_positive"),
         ("spot", "-40", "price_not_positive"),
         ("spot", "0", "price_not_positive"),
         ("inverse", "-40", "price_not_positive"),
         ("inverse", "0.5", "ok"),
     ],
 )
-def test_only_a_linear_contract_has_a_price_below_nothing(
+def test_only_a_contract_that_is_listed_so_has_a_price_below_nothing(
     desk: Desk, kind: str, price: str, code: str
 ) -> None:
-    more = {} if kind == "linear" else {"base": "G"}
+    more: Any = {"linear": ANY, "bounded": {}}.get(kind, {"base": "G"})
+    kind = "linear" if kind == "bounded" else kind
     settle = {"settle": "G", "multiplier": "30"} if kind == "inverse" else {}
     assert grid(desk, kind=kind, **more, **settle).code(symbol="G", price=price) == code
 
@@ -77,7 +83,7 @@ def test_only_a_linear_contract_has_a_price_below_nothing(
     ],
 )
 def test_what_it_is_worth_goes_by_the_price_that_binds_it(desk: Desk, more: Any, code: str) -> None:
-    assert grid(desk).code(symbol="G", **more) == code
+    assert grid(desk, **ANY).code(symbol="G", **more) == code
 
 
 def test_what_closes_all_that_is_left_may_be_below_the_minimums(desk: Desk) -> None:
