@@ -10,6 +10,7 @@ can be theirs.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, tzinfo
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -37,6 +38,7 @@ from .book.line import Line
 from .book.past import FILLS_KEPT
 from .book.times import moment
 from .held import About, Equity, Held, Marked
+from .volatility import Swing, Volatility
 
 SCOPES_MAX = 10_000
 """Of those whose books are remembered. Beyond it they are found anew."""
@@ -52,6 +54,7 @@ class _State(msgspec.Struct):
     clock: SessionClockSet | None
     boot: str
     accounts: list["_Dumped"]
+    swings: list[Swing] = []
 
 
 class _Dumped(msgspec.Struct):
@@ -104,6 +107,7 @@ class Books:
         """Every instrument that was ever listed, as it was last."""
         self.delisted: set[str] = set()
         self.clock: SessionClockSet | None = None
+        self.volatility = Volatility()
         self._boot = ""
         self._of: dict[str, tuple[AccountBook, ...]] = {}
         self._holders: dict[str, tuple[Held, ...]] = {}
@@ -113,13 +117,15 @@ class Books:
         found = _decode(state)
         self.listings = {listing.symbol: listing for listing in found.listings}
         self.delisted, self.clock, self._boot = set(found.delisted), found.clock, found.boot
+        self.volatility.load(found.swings)
         for one in found.accounts:
             parts = {name: self._loaded(part) for name, part in one.parts.items()}
-            self.accounts[one.about.name] = Held(
-                one.about, self._loaded(one.book), self._new, parts, one.owners, one.marked
-            )
+            book = self._measured(self._loaded(one.book), one.about.name)
+            held = Held(one.about, book, self._new, parts, one.owners, one.marked)
+            self.accounts[one.about.name] = held
+            held.sway()
             if self.clock is not None:
-                self.accounts[one.about.name].clock = _session(self.clock)
+                held.clock = _session(self.clock)
 
     def _regroup(self) -> None:
         """There is an account, an instrument or a part that was not."""
@@ -138,8 +144,14 @@ class Books:
             "delisted": sorted(self.delisted),
             "clock": self.clock,
             "boot": self._boot,
+            "swings": self.volatility.dump(),
         }
         return _pieces(_encode(head), [_fixed(held) for held in self.accounts.values()])
+
+    def _measured(self, book: AccountBook, account: str) -> AccountBook:
+        """It knows by how much each symbol moves."""
+        book.exposures.volatility = partial(self.volatility.of, account)
+        return book
 
     def _new(self) -> AccountBook:
         return AccountBook(self.zone, fills_kept=FILLS_KEPT)
@@ -162,6 +174,9 @@ class Books:
     def _delist(self, _recorded: Recorded, fact: InstrumentDelisted) -> None:
         self.delisted.add(fact.symbol)
         self._regroup()
+        if not any(held.book.exposures.contracts_of(fact.symbol).gross
+                   for held in self.accounts.values()):  # fmt: skip
+            self.volatility.forget(fact.symbol)
 
     def opened(self) -> Iterator[Held]:
         """The accounts that are open."""
@@ -176,7 +191,7 @@ class Books:
             held.about.exchange, held.about.is_open = fact.exchange, True
             return
         about = About(fact.account, fact.currency, fact.balance, recorded.at, fact.exchange)
-        held = Held(about, self._new(), self._new)
+        held = Held(about, self._measured(self._new(), fact.account), self._new)
         self.accounts[fact.account] = held
         for listing in self.listings.values():
             held.book.apply(_instrument(listing))
@@ -240,12 +255,24 @@ class Books:
     def _book(self, recorded: Recorded, fact: Booked) -> None:
         event, accounts = fact.event, self.accounts
         concerned = [accounts[fact.account]] if fact.account is not None else self._all(event)
+        is_newest = False
         for held in concerned:
             held.apply(event)
             if isinstance(event, Mark):
                 line = held.book.worth.marks.get(event.symbol)
                 if line is not None and line.is_newest(held.book.arrived):
                     held.marked[event.symbol] = self._marked(recorded, event, line)
+                    is_newest = True
+        if is_newest and isinstance(event, Mark):
+            self._sway(recorded, fact.account, event, concerned)
+
+    def _sway(
+        self, recorded: Recorded, account: str | None, mark: Mark, concerned: list[Held]
+    ) -> None:
+        """By a mark that is the newest a symbol may be known to move by another amount."""
+        if self.volatility.mark(recorded.at, account, mark.symbol, mark.price):
+            for held in concerned:
+                held.sway(mark.symbol)
 
     def _marked(self, recorded: Recorded, event: Mark, line: Line) -> Marked:
         """One without a time of its own was new when it came."""

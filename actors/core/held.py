@@ -93,7 +93,7 @@ class Held:
         self._new = new
         self.parts = {} if parts is None else parts
         for part in self.parts.values():
-            part.contracts = book.contracts
+            self._share(part)
         self.owners = {} if owners is None else owners
         """By order."""
         self.marked = {} if marked is None else marked
@@ -138,7 +138,7 @@ class Held:
     def _part(self) -> AccountBook:
         """A book that begins now, with nothing, and knows what is known."""
         part, book = self._new(), self.book
-        part.contracts = book.contracts
+        self._share(part)
         part.apply(Account(ccy=self.about.currency))
         if self.clock is not None:
             part.apply(self.clock)
@@ -149,6 +149,20 @@ class Held:
             if rate is not None:
                 part.apply(Fx(ccy=ccy, rate=rate))
         return part
+
+    def _share(self, part: AccountBook) -> None:
+        """What is the same for all books of the account."""
+        part.contracts = self.book.contracts
+        part.exposures.volatility = self.book.exposures.volatility
+
+    def sway(self, symbol: str | None = None) -> None:
+        """A symbol moves by another amount than it did; None: all may."""
+        with exact():
+            for book in (self.book, *self.parts.values()):
+                if symbol is None:
+                    book.exposures.sway_all()
+                else:
+                    book.exposures.sway(symbol)
 
     def _acquaint(self, part: AccountBook, symbol: str) -> None:
         """A part knows the marks of what is in it."""

@@ -232,7 +232,7 @@ class Breaker:
     times_max: int = attrs.field(default=5, validator=le(TRIPS_KEPT))
 
     def timed(self, halted: Halted, wanted: Halt, now: Now) -> Halt:
-        """The next one, with how long it lasts. Ask `trip`, which knows whether there is to be one."""
+        """The next one, with how long it lasts. Ask `trip`, which knows whether there is one."""
         trips = halted.trips.get(breaker(wanted.source, wanted.scope), [])
         times = sum(trip.elapsed_s(now.monotonic_s) < self.window_s for trip in trips)
         return msgspec.structs.replace(wanted, until=self._until(times), repeat=times)

@@ -4,9 +4,13 @@ The sums are kept as orders come and go: by symbol the quantities that remain, a
 what they are worth, how many contracts they are, and in how many symbols there are any. So the
 question whether one order more would be too much costs the same with one open order and with ten
 thousand, in one symbol and in ten thousand.
+
+The same is kept of what a usual day's move of each symbol would cost (`swing`). It is rounded up to
+a number of places, symbol by symbol, so that their sum is exact and need not be put away.
 """
 
-from decimal import Decimal, getcontext, setcontext
+from collections.abc import Callable, Iterator
+from decimal import ROUND_UP, Decimal, getcontext, setcontext
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -17,7 +21,14 @@ from ...messages.book import Order, Side
 from .numbers import CONTEXT, ONE, ZERO
 from .orders import Beginning, Working
 from .path import Path
+from .stalest import Stalest
 from .worth import Worth
+
+SWING_STEP = Decimal("1e-8")
+SWING_DIGITS_MAX = 30
+"""Before the point. What is more is not known."""
+AGES_MAX = 16
+"""Of marks that are too old: for so many it is kept when one will be."""
 
 
 @attrs.define(eq=False)
@@ -118,6 +129,10 @@ class Standing:
     """The larger of the two sides, in size."""
     open_worth: Decimal | None = ZERO
     """What remains of its orders is worth so much. None: not known."""
+    swing: Decimal = ZERO
+    """What the wider side moves by in a day. Nothing, if that is not known."""
+    is_unmeasured: bool = False
+    """There is a side, and it is not known."""
 
 
 class Sums(Struct, array_like=True):
@@ -180,6 +195,14 @@ class Exposures:
         """The orders of which something remains."""
         self.standings: dict[str, Standing] = {}
         self.sums = Sums()
+        self.volatility: Callable[[str], Decimal | None] = lambda _symbol: None
+        """Such a part of its price a symbol moves in a day. None: it is not known."""
+        self.swing = ZERO
+        """Of all symbols, where it is known."""
+        self.unmeasured = 0
+        """So many of which it is not."""
+        self._stalest: dict[float, Stalest] = {}
+        """By the age that is too much."""
 
     def remaining(self, symbol: str) -> Remaining:
         standing = self.standings.get(symbol)
@@ -239,7 +262,7 @@ class Exposures:
         qty, each = path.last.qty, standing.each
         long, short = standing.remaining.worst(qty)
         if long != standing.long or short != standing.short:
-            self._stretch(standing, long, short)
+            self._stretch(path.contract.symbol, standing, long, short)
         if each is None:
             net = up = down = ZERO
             self._mind(standing, _blank(qty, long, short))
@@ -262,6 +285,8 @@ class Exposures:
         sums.net += net - standing.net
         sums.worst += worst - standing.worst
         standing.gross, standing.net, standing.worst = gross, net, worst
+        if standing.widest or standing.swing or standing.is_unmeasured:
+            self.sway(path.contract.symbol)
         if standing.remaining.orders or standing.open_worth != ZERO:
             self._weigh_orders(standing)
 
@@ -275,7 +300,7 @@ class Exposures:
         self.sums.blank_orders += (worth is None) - (old is None)
         self.sums.open_worth += (worth or ZERO) - (old or ZERO)
 
-    def _stretch(self, standing: Standing, long: Decimal, short: Decimal) -> None:
+    def _stretch(self, symbol: str, standing: Standing, long: Decimal, short: Decimal) -> None:
         """It could go so far now, in contracts."""
         sums, old, widest = self.sums, standing.widest, -short
         if long > widest:
@@ -284,6 +309,11 @@ class Exposures:
             sums.contracts += widest - old
             if not widest or not old:
                 sums.open_count += 1 if widest else -1
+                for one in self._stalest.values():
+                    if widest:
+                        one.expose(symbol)
+                    else:
+                        one.conceal(symbol)
             standing.widest = widest
         sums.long += long - standing.long
         sums.short += short - standing.short
@@ -354,6 +384,50 @@ class Exposures:
             return None if self.sums.blank_orders else self.sums.open_worth
         standing = self.standings.get(symbol)
         return ZERO if standing is None else standing.open_worth
+
+    # --- what a day's move would cost
+
+    def sway(self, symbol: str) -> None:
+        """A symbol may move by another amount than it did, or there is another amount of it."""
+        standing = self.standings.get(symbol)
+        if standing is None:
+            return
+        part = self.volatility(symbol) if standing.widest else None
+        swing: Decimal | None = ZERO if not standing.widest else None
+        if part is not None:
+            exact = standing.worst * part
+            if exact.adjusted() < SWING_DIGITS_MAX:
+                swing = exact.quantize(SWING_STEP, ROUND_UP)
+        self.unmeasured += (swing is None) - standing.is_unmeasured
+        self.swing += (swing or ZERO) - standing.swing
+        standing.swing, standing.is_unmeasured = swing or ZERO, swing is None
+
+    def sway_all(self) -> None:
+        """Nothing of it is put away with the book: it is found anew."""
+        for symbol in self.standings:
+            self.sway(symbol)
+
+    def swing_of(self, symbol: str | None) -> Decimal | None:
+        """In money: of a symbol's worst side, or of all together, as if no two of them ever moved
+        against each other. None: of something it is not known."""
+        if symbol is None:
+            return None if self.unmeasured or self.sums.blank_worsts else self.swing
+        standing = self.standings.get(symbol)
+        if standing is None:
+            return ZERO
+        return None if standing.is_unmeasured or standing.blank else standing.swing
+
+    def stalest(self, max_age_s: float) -> Stalest:
+        """Who knows whether a mark of something that is here is older."""
+        found = self._stalest.get(max_age_s)
+        if found is None:
+            if len(self._stalest) >= AGES_MAX:
+                self._stalest.clear()
+            found = self._stalest[max_age_s] = Stalest(max_age_s, self._exposed)
+        return found
+
+    def _exposed(self) -> Iterator[str]:
+        return (symbol for symbol, each in self.standings.items() if each.widest)
 
     # --- a question
 

@@ -32,7 +32,7 @@ class View:
     """An order, and all that a rule may ask about it."""
 
     __slots__ = (
-        "_afters", "_books", "_mark_age_s", "adds_risk", "amends", "asked", "dearer",
+        "_afters", "_mark_age_s", "adds_risk", "amends", "asked", "books", "dearer",
         "default_on_excess", "each", "each_size", "explains", "growth", "held", "listing", "mark",
         "memories", "mode", "moment", "place", "qty", "reducible", "side", "symbol", "to_fill",
     )  # fmt: skip
@@ -99,7 +99,7 @@ class View:
         all that are open there are filled. 0 or below: nothing."""
         self.adds_risk = self.to_fill > self.reducible
         """It could do something else than make the position smaller."""
-        self._books = books
+        self.books = books
         self._afters: dict[str, After] = {}
         self._mark_age_s: float | None = None
 
@@ -129,12 +129,12 @@ class View:
     def mark_age_s(self) -> float | None:
         """None: there is no mark."""
         if self._mark_age_s is None:
-            self._mark_age_s = self._books.mark_age_s(self.held, self.symbol, *self.moment)
+            self._mark_age_s = self.books.mark_age_s(self.held, self.symbol, *self.moment)
         return self._mark_age_s
 
     def zone(self, name: str) -> tzinfo:
         """A place's clock."""
-        return self._books.zone(name)
+        return self.books.zone(name)
 
     def scales(self, on_excess: str | None) -> bool:
         """May an order that asks for too much have the rest?"""
@@ -151,7 +151,7 @@ class View:
     def holders(self, scope: str) -> tuple["Held", ...]:
         """The accounts of a scope, with the one that this order is in: those that a strategy or a
         worker trades in are behind it."""
-        holders = self._books.holders(scope)
+        holders = self.books.holders(scope)
         return holders if self.held in holders else (*holders, self.held)
 
     def _equity(self, scope: str) -> Decimal | None:

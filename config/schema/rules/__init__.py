@@ -47,6 +47,7 @@ from .profit import DailyProfit, MaxUnrealizedProfit
 from .repeats import DuplicateOrder, SelfMatch
 from .size import MaxOrderNotional, MaxOrderQty
 from .streak import ConsecutiveLosses, CooldownAfterLoss
+from .tail import EsLimit, TailRule, VarLimit
 
 RULES_MAX = 1_000
 
@@ -63,6 +64,7 @@ AnyRule = (
     | Drawdown
     | DuplicateOrder
     | EdgeFloor
+    | EsLimit
     | FeedSilence
     | FreshData
     | LiquidationDistance
@@ -96,6 +98,7 @@ AnyRule = (
     | SymbolRestricted
     | TradeFrequency
     | UnknownOrderAge
+    | VarLimit
     | WeeklyLoss
 )
 Rules = Annotated[
@@ -123,6 +126,7 @@ __all__ = [
     "DuplicateOrder",
     "EdgeFloor",
     "EquityRule",
+    "EsLimit",
     "FeedSilence",
     "FlowRule",
     "FreshData",
@@ -166,7 +170,9 @@ __all__ = [
     "StateRule",
     "StrategyWhitelist",
     "SymbolRestricted",
+    "TailRule",
     "TradeFrequency",
     "UnknownOrderAge",
+    "VarLimit",
     "WeeklyLoss",
 ]

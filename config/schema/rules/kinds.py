@@ -15,6 +15,7 @@ RuleKind = Literal[
     "drawdown",
     "duplicate_order",
     "edge_floor",
+    "es_limit",
     "feed_silence",
     "fresh_data",
     "liquidation_distance",
@@ -48,5 +49,6 @@ RuleKind = Literal[
     "symbol_restricted",
     "trade_frequency",
     "unknown_order_age",
+    "var_limit",
     "weekly_loss",
 ]

@@ -33,6 +33,7 @@ from .repeated_execution import RepeatedExecution
 from .self_match import SelfMatch
 from .size import MaxOrderNotional, MaxOrderQty
 from .streak import ConsecutiveLosses, CooldownAfterLoss
+from .tail import EsLimit, VarLimit
 from .trade import SingleTradeRisk
 from .trade_frequency import TradeFrequency
 from .turnover import DailyTurnover
@@ -52,6 +53,7 @@ JUDGES: Mapping[type[schema.Rule], type[Judge[Any]]] = {
     schema.Drawdown: Drawdown,
     schema.DuplicateOrder: DuplicateOrder,
     schema.EdgeFloor: EdgeFloor,
+    schema.EsLimit: EsLimit,
     schema.FeedSilence: FeedSilence,
     schema.FreshData: FreshData,
     schema.LiquidationDistance: LiquidationDistance,
@@ -85,6 +87,7 @@ JUDGES: Mapping[type[schema.Rule], type[Judge[Any]]] = {
     schema.SymbolRestricted: SymbolRestricted,
     schema.TradeFrequency: TradeFrequency,
     schema.UnknownOrderAge: UnknownOrderAge,
+    schema.VarLimit: VarLimit,
     schema.WeeklyLoss: WeeklyLoss,
 }
 

@@ -39,13 +39,14 @@ class ShareJudge(EquityJudge[E]):
 
     def __init__(self, config: E, most: Decimal | None, most_pct: Decimal | None) -> None:
         super().__init__(config)
-        self._most = most
+        self.most = most
+        """In money."""
         self._share = None if most_pct is None else most_pct / HUNDRED
         self._quiet_most = None if most is None else most * self.near
         self._quiet_share = None if self._share is None else self._share * self.near
 
     def limit(self, view: View) -> Decimal | Found:
-        most, share = self._most, self._share
+        most, share = self.most, self._share
         if share is None:
             assert most is not None, "the schema asks for one of them"
             return most

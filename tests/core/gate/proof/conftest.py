@@ -40,6 +40,7 @@ NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 """A Friday."""
 BY = By(via="socket", user_id=0, user="root", process_id=1)
 BALANCE = Decimal(100_000)
+BY_VOLATILITY = ("es_limit", "var_limit")
 
 
 def rule_of(fields: Mapping[str, Any]) -> AnyRule:
@@ -68,6 +69,8 @@ class Desk:
             said = {"symbol": symbol, "kind": "linear", "multiplier": 1, "tick": 1, "lot": 1}
             self.list(**said, quote=money, settle=money)
         self.record(AccountOpened(account="main", currency="USD", balance=BALANCE, exchange="sim"))
+        if without != "volatility" and any(one["kind"] in BY_VOLATILITY for one in rules):
+            self.calm()
         if without == "marks since then":
             self.quote()
         self.rule(*rules)
@@ -121,6 +124,13 @@ class Desk:
         for symbol, missing in (("E", "mark"), ("L", "other mark")):
             if self.without != missing:
                 self.mark("100", symbol)
+
+    def calm(self) -> None:
+        """Half an hour in which nothing moves, up to now."""
+        self.passes(-31 * 60)
+        for _ in range(31):
+            self.quote()
+            self.passes(60)
 
     def mark(self, price: object, symbol: str = "E") -> None:
         self.tell("mark", None, symbol=symbol, price=str(price))

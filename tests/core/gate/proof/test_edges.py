@@ -184,6 +184,8 @@ CASES: list[tuple[Rule, str, Scene]] = [
     ({"kind": "drawdown", "max_pct": "1"}, REACHED, losing("E")),
     ({"kind": "duplicate_order", "within_s": 5, "max_orders": 3}, ABOVE, repeated),
     ({"kind": "edge_floor", "min_bps": "1", "scope": "strategy:mm"}, BELOW, reported),
+    # 20,000 that move by 1 % a day, times how far out the tail begins and how far it is on average.
+    ({"kind": "es_limit", "max_es": "533.042846"}, ABOVE, buying(100)),
     ({"kind": "feed_silence", "max_age_s": 30}, ABOVE, silent(30)),
     ({"kind": "fresh_data", "max_mark_age_s": 30}, ABOVE, silent(30)),
     ({"kind": "fresh_data", "max_equity_age_s": 30}, ABOVE, silent(30)),
@@ -230,6 +232,7 @@ CASES: list[tuple[Rule, str, Scene]] = [
      one_of("symbol", "E", "E", "L")),
     ({"kind": "trade_frequency", "max_per_minute": 3, "counts": "orders"}, ABOVE, sent(2)),
     ({"kind": "unknown_order_age", "max_age_s": 90}, ABOVE, unanswered),
+    ({"kind": "var_limit", "max_var": "465.269576"}, ABOVE, buying(100)),
     ({"kind": "weekly_loss", "max_loss": "1000"}, REACHED, losing("E")),
     ({"kind": "weekly_loss", "max_pct": "1"}, REACHED, losing("E")),
 ]  # fmt: skip

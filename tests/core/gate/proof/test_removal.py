@@ -13,7 +13,7 @@ Needs = dict[str, str]
 
 INPUTS = (
     *("mark", "fresh mark", "other mark", "marks since then", "rate"),
-    *("equity", "agreement", "word", "session", "strategy", "edge", "memory"),
+    *("equity", "agreement", "word", "session", "strategy", "edge", "memory", "volatility"),
 )
 """`other mark`: that of another symbol that is held. `agreement`: of the book and its broker about
 equity, of which the broker's own is the `word`. `fresh mark`: nothing is heard for a minute."""
@@ -56,6 +56,10 @@ CASES: list[tuple[Rule, Needs]] = [
     ({"kind": "duplicate_order", "within_s": 5}, MEMORY),
     ({"kind": "edge_floor", "min_bps": "1", "scope": "all"},
      lacks("fresh mark", "strategy", "edge", "memory")),
+    ({"kind": "es_limit", "max_es": "9999"}, WORTH_OF_ALL | lacks("volatility")),
+    ({"kind": "es_limit", "max_pct": "90"}, EQUITY | lacks("volatility")),
+    ({"kind": "es_limit", "max_es": "9999", "max_mark_age_s": 60},
+     WORTH_OF_ALL | lacks("volatility", "fresh mark")),
     ({"kind": "feed_silence", "max_age_s": 60}, lacks("mark", fresh_mark="feed_silence")),
     ({"kind": "fresh_data"}, FRESH),
     ({"kind": "fresh_data", "max_equity_age_s": 90}, FRESH | lacks(word="no_equity")),
@@ -100,6 +104,8 @@ CASES: list[tuple[Rule, Needs]] = [
     ({"kind": "symbol_restricted", "deny": ["X"]}, NOTHING),
     ({"kind": "trade_frequency", "max_per_minute": 99}, MEMORY),
     ({"kind": "unknown_order_age", "max_age_s": 60}, MEMORY),
+    ({"kind": "var_limit", "max_var": "9999"}, WORTH_OF_ALL | lacks("volatility")),
+    ({"kind": "var_limit", "max_pct": "90"}, EQUITY | lacks("volatility")),
     ({"kind": "weekly_loss", "max_loss": "999"}, MADE),
     ({"kind": "weekly_loss", "max_pct": "9"}, MADE),
 ]  # fmt: skip
