@@ -2,8 +2,8 @@
 
 A part is a book of its own, of the fills of its orders and of the same marks and rates; it begins
 with nothing, so that what it is worth is what it has won. Its orders are those of the account: what
-remains of them is counted in both. What names no order, or one that came from nowhere, is in no
-part; nor are funding and transfers.
+remains of them is counted in both. What names no order, one that came from nowhere, or one of
+another symbol or side, is in no part; nor are funding and transfers.
 """
 
 from collections.abc import Callable
@@ -23,6 +23,7 @@ from ..messages.book import (
     Mark,
     Order,
     Session,
+    Side,
     Tick,
 )
 from .book.account import AccountBook
@@ -219,25 +220,33 @@ class Held:
         if not isinstance(order, str):
             self.book.apply(event)
             return
-        before = self.remaining(order)
+        before, path = self.remaining(order), self.book.worth.paths.get(event.symbol)
+        first = None if path is None else path.find(event.id, order)
         self.book.apply(event)
         self._move(order, before)
-        for owner in self.owners.get(order, ()):
-            self._acquaint(self.parts[owner], event.symbol)
-            self.parts[owner].apply(_apart(event, order))
+        if self.explains(order, event.symbol, event.side if first is None else first.side):
+            for owner in self.owners.get(order, ()):
+                self._acquaint(self.parts[owner], event.symbol)
+                self.parts[owner].apply(_apart(event, order))
+
+    def explains(self, order_id: str, symbol: str, side: Side) -> bool:
+        """Is there such an order, and is such a fill in its name its own?"""
+        order = self.book.orders.get(order_id)
+        return order is not None and order.has(symbol, side)
 
     def _restate(self, event: Bust | Correct) -> None:
         path = self.book.worth.paths.get(event.symbol)
-        fills = () if path is None else path.all_of(event.id)
-        orders = [fill.order for fill in fills if fill.order is not None]
-        if isinstance(event.order, str):
-            orders = [event.order]
+        known = () if path is None else path.all_of(event.id)
+        fills = {fill.order: fill for fill in known if fill.order is not None}
+        orders = [event.order] if isinstance(event.order, str) else list(fills)
         before = {order: self.remaining(order) for order in orders}
         self.book.apply(event)
         for order in orders:
             self._move(order, before[order])
-            for owner in self.owners.get(order, ()):
-                self.parts[owner].apply(_apart(event, order))
+            fill = fills.get(order)
+            if fill is None or self.explains(order, fill.symbol, fill.side):
+                for owner in self.owners.get(order, ()):
+                    self.parts[owner].apply(_apart(event, order))
 
 
 def _apart(event: Fill | Bust | Correct, order: str) -> Fill | Bust | Correct:

@@ -87,12 +87,15 @@ def permitted(order: str, side: Any, qty: Decimal, *, reduce_only: bool = False)
 
 
 def alone(facts: Sequence[Fact], name: str) -> AccountBook:
-    """A book that was told of the orders of one strategy, and of prices."""
+    """A book that was told of the orders of one strategy, of their own fills, and of prices."""
+    sides: dict[str, str] = {}
+    first: dict[tuple[str, object], str] = {}
     book = AccountBook(ZoneInfo)
     book.apply(Instrument(symbol="L", quote="USD", settle="USD"))
     book.apply(Account(ccy="USD"))
     for fact in facts:
         if isinstance(fact, OrderDecided) and fact.order.strategy == name:
+            sides[fact.order.client_order_id] = fact.order.side
             book.apply(
                 Order(
                     id=fact.order.client_order_id, symbol="L", side=fact.order.side,
@@ -100,7 +103,11 @@ def alone(facts: Sequence[Fact], name: str) -> AccountBook:
                 )
             )  # fmt: skip
         elif isinstance(fact, Booked) and _is_of(fact.event, name):
-            book.apply(fact.event)
+            event, side = fact.event, None
+            if isinstance(event, Fill):
+                side = first.setdefault((event.id, event.order), event.side)
+            if side is None or side == sides[str(getattr(event, "order", None))]:
+                book.apply(event)
     return book
 
 
@@ -204,6 +211,17 @@ def test_a_fill_of_no_order_is_in_no_part() -> None:
     found = books(permitted("mm-1", "buy", Decimal(2)), Booked(account="main", event=stray))
     (part,), (book,) = found.of("strategy:mm"), found.of("all")
     assert (part.worth.paths["L"].qty, book.worth.paths["L"].qty) == (Decimal(0), Decimal(7))
+
+
+def test_a_fill_that_its_order_does_not_explain_is_in_no_part() -> None:
+    stray = Fill(id="z", symbol="L", side="sell", qty=Decimal(2), price=Decimal(100), order="mm-1")
+    bust = Bust(id="z", symbol="L")
+    found = books(permitted("mm-1", "buy", Decimal(2)), Booked(account="main", event=stray))
+    for expected in (Decimal(-2), Decimal(0)):
+        (part,), (book,) = found.of("strategy:mm"), found.of("all")
+        assert (part.worth.paths["L"].qty, book.worth.paths["L"].qty) == (Decimal(0), expected)
+        assert part.exposures.remaining("L").buys == book.exposures.remaining("L").buys == 2
+        tell(found, [Booked(account="main", event=bust)])
 
 
 def test_rubbish_is_no_dump() -> None:

@@ -12,7 +12,6 @@ What goes in has been looked over (`door`); here nothing is refused any more.
 from collections.abc import Callable, Iterator
 from datetime import tzinfo
 from decimal import Decimal
-from itertools import islice
 from typing import Any, get_args
 
 from msgspec import UNSET
@@ -42,6 +41,7 @@ from .numbers import ZERO, exact
 from .odd import FLAGS_KEPT, Odd
 from .orders import Beginning, OrderEvent, Working
 from .path import Execution, FillKey, Key, Path, Step
+from .roll import Roll
 from .sessions import Sessions
 from .times import EARLIEST, nanoseconds
 from .worth import Cash, Worth
@@ -68,7 +68,6 @@ class AccountBook:
         self.worth = Worth()
         self.exposures = Exposures(self.worth)
         self.sessions = Sessions(self.worth, zone)
-        self.orders: dict[str, Working] = {}
         self.funding: dict[str, Decimal] = {}
         self.fees: dict[str, dict[str, tuple[Decimal, int]]] = {}
         """By symbol and currency: the sum, and of how many fills."""
@@ -80,8 +79,8 @@ class AccountBook:
         """Payments that have an id: their kind, what they are for, the id, and how much. Where the
         past is closed the newest stay, as many as there are payments."""
         self.odd = Odd(None if fills_kept is None else FLAGS_KEPT)
-        self.finished: dict[str, None] = {}
-        """Orders of which nothing remains, as they became so, where they may be forgotten."""
+        self.roll = Roll(self.worth, self.exposures, self.odd, fills_kept)
+        self.orders = self.roll.orders
         self.news: tuple[Execution, Step] | Working | None = None
         """What the last event was the first to bring: a fill that counts, with the last step before
         it, or an order that is gone."""
@@ -91,7 +90,6 @@ class AccountBook:
         self._fills_kept = fills_kept
         self.fills = 0
         """So many are known."""
-        self.finished_max = 2 * (fills_kept or 0)
         self.arrived = self.stirred = 0
         """Of those, the second may change what was made: all but orders that tell no time."""
         self.latest = EARLIEST
@@ -187,7 +185,7 @@ class AccountBook:
             self.sessions.booked(path, fill, before)
             self._charge(fill, sign)
         if fill.order is not None:
-            self._execute(fill, sign)
+            self.roll.execute(fill, sign)
         if sign < 0:
             self.odd.clear(fill)
         elif not fill.is_adopted and self._is_rogue(fill):
@@ -195,7 +193,7 @@ class AccountBook:
         self.exposures.weigh(path)
 
     def _is_rogue(self, fill: Execution) -> bool:
-        return fill.is_rogue or (fill.order is not None and self.orders[fill.order].begun is None)
+        return fill.is_rogue if fill.order is None else not self.roll.explains(fill)
 
     def _charge(self, fill: Execution, sign: int) -> None:
         """A currency is there as long as a fill is that was charged in it."""
@@ -208,14 +206,6 @@ class AccountBook:
                 fees[fill.fee_ccy] = (total + fill.fee * sign, count + sign)
             else:
                 del fees[fill.fee_ccy]
-
-    def _execute(self, fill: Execution, sign: int) -> None:
-        """Its order has so much less to go."""
-        assert fill.order is not None, "it is of an order"
-        order = self.orders.get(fill.order) or Working(fill.order)
-        self._replace(order, order.executed(fill.key, abs(fill.signed) * sign))
-        if order.begun is not None and order.begun.symbol != fill.symbol:
-            self.exposures.weigh(self.worth.paths[order.begun.symbol])
 
     def _bust(self, key: Key, event: Bust) -> None:
         self._tell(key, event)
@@ -250,63 +240,13 @@ class AccountBook:
     # --- orders
 
     def _order(self, key: Key, event: OrderEvent) -> None:
-        order = self.orders.get(event.id)
-        if order is None:
-            if type(event) is Order and not event.filled:
-                self._start(key, event)
-                return
-            order = Working(event.id)
         if isinstance(event, Order):
-            self._path(event.symbol)
-            self.odd.told(event.id)
-        heard = order.heard(key, event)
-        was, begun = order.begun, heard.begun
-        if begun is not was and begun is not None and begun.filled and (order.early or order.late):
-            heard = heard.divided(self._executions(event.id))
-        if heard.is_gone and not order.is_gone:
-            self.news = heard
-        self._replace(order, heard if self._fills_kept is None else heard.settled())
-        for each in (was, begun):
-            if each is not None:
-                self.exposures.weigh(self.worth.paths[each.symbol])
-
-    def _replace(self, order: Working, by: Working) -> None:
-        """Whoever calls weighs its symbol."""
-        self.exposures.leave(order)
-        self.orders[by.id] = by
-        self.exposures.enter(by)
-        self.odd.see(by)
-        if self._fills_kept is not None:
-            if by.remaining:
-                self.finished.pop(by.id, None)
-            else:
-                self.finished[by.id] = None
-                self._forget(self._fills_kept)
-
-    def _forget(self, kept: int) -> None:
-        """Now and then: the orders that are finished, the newest of them excepted. One that has a
-        fill that is known may work again, once that is taken back."""
-        if len(self.finished) >= self.finished_max:
-            filled = {each.order for path in self.worth.paths.values() for each in path.told()}
-            for order in list(islice(self.finished, len(self.finished) - kept)):
-                if order not in filled:
-                    del self.finished[order], self.orders[order]
-            self.finished_max = 2 * max(len(self.finished), kept)
-
-    def _executions(self, order: str) -> Iterator[tuple[Key, Decimal]]:
-        """Rarely asked for: a look at every fill costs less than a list for each order."""
-        for path in self.worth.paths.values():
-            for fill in path.told():
-                if fill.order == order and not fill.is_busted:
-                    yield fill.key, abs(fill.signed)
-
-    def _start(self, key: Key, event: Order) -> None:
-        """An order of which nothing was heard before, as of most."""
-        path = self._path(event.symbol)
-        begun = Beginning(key, event.symbol, event.side, event.qty, event.reduce_only, event.filled)
-        order = self.orders[event.id] = Working(event.id, begun, qty=event.qty)
-        self.exposures.enter(order)
-        self.exposures.weigh(path)
+            path = self._path(event.symbol)
+            if event.id not in self.orders and not event.filled:
+                self.roll.begin(key, event)
+                self.exposures.weigh(path)
+                return
+        self.news = self.roll.hear(key, event)
 
     def lend(self, order: Order | Beginning, before: Decimal, now: Decimal) -> None:
         """So much remained of an order that another book keeps, and remains: it counts here too."""

@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.json import Decoder, Encoder
 from msgspec.structs import replace
 
-from ...messages.book import Bust, Correct, Kind, Session
+from ...messages.book import Bust, Correct, Kind, Session, Side
 from ..dumps import array
 from .closed import Closed
 from .exposure import Blank, Remaining, Standing, Sums
@@ -131,7 +131,7 @@ class Kept(Struct, frozen=True, array_like=True):
     fees: list[tuple[str, str, Decimal, int]]
     conflicts: list[str]
     overfilled: list[str]
-    rogues: list[Rogue]
+    rogues: list[tuple[Rogue, Side]]
     payments: list[str]
     too_old: list[str]
     waiting: list[tuple[FillKey, bool]]
@@ -171,11 +171,11 @@ def dump(book: "AccountBook") -> Iterator[bytes]:
             [(of, ccy, *fee) for of, fees in book.fees.items() for ccy, fee in fees.items()],
             list(odd.conflicts),
             list(odd.overfilled),
-            list(odd.rogues),
+            list(odd.rogues.items()),
             list(odd.payments),
             list(odd.too_old),
             list(odd.waiting.items()),
-            list(book.finished),
+            list(book.roll.finished),
         ],
     )
 
@@ -198,7 +198,7 @@ def _head(book: "AccountBook") -> Head:
         arrived=book.arrived,
         latest=book.latest,
         prices_max=book.prices_max,
-        finished_max=book.finished_max,
+        finished_max=book.roll.finished_max,
         reporting=worth.reporting,
         total=worth.total,
         moved=worth.moved,
@@ -292,11 +292,11 @@ def load(book: "AccountBook", state: bytes) -> None:
     book.odd.conflicts.update(dict.fromkeys(found.conflicts))
     book.odd.overfilled.update(dict.fromkeys(found.overfilled))
     book.odd.payments.update(dict.fromkeys(found.payments))
-    for rogue in found.rogues:
-        book.odd.suspect(rogue)
+    for rogue, side in found.rogues:
+        book.odd.suspect(rogue, side)
     book.odd.too_old.update(dict.fromkeys(found.too_old))
     book.odd.waiting.update(found.waiting)
-    book.finished.update(dict.fromkeys(found.finished))
+    book.roll.finished.update(dict.fromkeys(found.finished))
 
 
 def _load_market(book: "AccountBook", found: Kept) -> None:
@@ -344,7 +344,7 @@ def _load_fills(book: "AccountBook", found: Kept) -> None:
 def _load_sums(book: "AccountBook", found: Kept) -> None:
     head, sessions, exposures = found.head, book.sessions, book.exposures
     book.arrived, book.latest = head.arrived, head.latest
-    book.prices_max, book.finished_max = head.prices_max, head.finished_max
+    book.prices_max, book.roll.finished_max = head.prices_max, head.finished_max
     book.fills = len(found.fills)
     sessions.said, sessions.first_ns = head.said, head.first_ns
     sessions.latest_ns, sessions.until_ns = head.latest_ns, head.until_ns

@@ -6,13 +6,14 @@ from typing import NamedTuple
 
 from msgspec import UNSET
 
-from ...messages.book import AnyEvent, Bust, Correct, Fill, Funding, Transfer
-from .orders import Working
+from ...messages.book import AnyEvent, Bust, Correct, Fill, Funding, Order, Side, Transfer
+from .orders import Beginning, Working
 from .path import Execution, FillKey, Path
 
 
 class Rogue(NamedTuple):
-    """A fill of an order that nobody knows; None: it says that it is of no order."""
+    """A fill that no order explains: nobody knows its order, or that is of another symbol or side.
+    None: it says that it is of no order."""
 
     symbol: str
     id: str
@@ -34,7 +35,7 @@ class Odd:
         """Payments that were told with another amount."""
         self.overfilled: dict[str, None] = {}
         """Orders of which more was filled than they had."""
-        self.rogues: dict[Rogue, None] = {}
+        self.rogues: dict[Rogue, Side] = {}
         self.too_old: dict[str, None] = {}
         """What was told of the closed past, and not applied."""
         self.waiting: dict[FillKey, bool] = {}
@@ -78,10 +79,10 @@ class Odd:
             del self.overfilled[order.id]
 
     def rogue(self, fill: Execution) -> None:
-        self.suspect(Rogue(fill.symbol, fill.id, fill.order))
+        self.suspect(Rogue(fill.symbol, fill.id, fill.order), fill.side)
 
-    def suspect(self, rogue: Rogue) -> None:
-        self.rogues[rogue] = None
+    def suspect(self, rogue: Rogue, side: Side) -> None:
+        self.rogues[rogue] = side
         if rogue.order is not None:
             self._orphans.setdefault(rogue.order, set()).add(rogue)
         if self._are_many(self.rogues):
@@ -100,10 +101,11 @@ class Odd:
             if path.find(rogue.id, rogue.order) is None:
                 self._forget(rogue)
 
-    def told(self, order: str) -> None:
+    def told(self, begun: Beginning, order: str) -> None:
         """The order is known now."""
         for rogue in tuple(self._orphans.get(order, ())):
-            self._forget(rogue)
+            if rogue.symbol == begun.symbol and self.rogues[rogue] == begun.side:
+                self._forget(rogue)
 
     def _forget(self, rogue: Rogue) -> None:
         del self.rogues[rogue]
@@ -127,6 +129,8 @@ class Odd:
         match event:
             case Funding(id=one) | Transfer(id=one) if one in self.payments:
                 found.add(f"payment_conflict:{one}")
+            case Order():
+                found.update(f"rogue_fill:{one.id}" for one in self._orphans.get(event.id, ()))
             case Fill() | Bust() | Correct():
                 if event.id in self.conflicts:
                     found.add(f"fill_conflict:{event.id}")

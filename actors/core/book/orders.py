@@ -4,6 +4,9 @@ An order counts from the event that begins it until it is confirmed gone; asking
 nothing. Of a pending change the larger quantity counts. What remains of it is that less what was
 filled, and never below nothing.
 
+A fill in its name that is of another symbol or side is none of its own: nothing of it is gone by
+that. Which fills are its own is known once it has begun, however early they came.
+
 Each order folds its own few changes, in canonical order, whenever one comes. The sums are in
 `exposure`.
 """
@@ -29,7 +32,7 @@ from ...messages.book import (
     Timeout,
 )
 from .numbers import ZERO
-from .path import Key
+from .path import Execution, Key
 
 OrderEvent = (
     Order | AmendRequest | Amend | AmendReject | CancelRequest | Timeout | Cancel | Reject | Expire
@@ -48,6 +51,14 @@ class Beginning(Struct, frozen=True, gc=False, array_like=True):
     reduce_only: bool
     filled: Decimal
     """So much of it before this."""
+
+
+class Stray(Struct, frozen=True, gc=False, array_like=True):
+    """So much was filled in the name of an order, and is not known to be its own."""
+
+    symbol: str
+    side: Side
+    qty: Decimal
 
 
 class Change(Struct, frozen=True, gc=False, array_like=True):
@@ -83,6 +94,13 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
     """Where an answer was last missed."""
     spoken: Key | None = None
     """Where anything else was last told of it, or it was last filled."""
+    strays: tuple[Stray, ...] = ()
+    """Of each symbol and side that is not its own; before its beginning, of all."""
+
+    def has(self, symbol: str, side: Side) -> bool:
+        """Is such a fill in its name its own?"""
+        begun = self.begun
+        return begun is not None and begun.symbol == symbol and begun.side == side
 
     @property
     def filled(self) -> Decimal:
@@ -134,7 +152,21 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
         if self.begun is not None and self.begun.key < key:
             return replace(self, spoken=spoken)
         begun = Beginning(key, event.symbol, event.side, event.qty, event.reduce_only, event.filled)
-        return replace(self, begun=begun, qty=_most(begun, self.changes), spoken=spoken)
+        qty = _most(begun, self.changes)
+        if self.has(begun.symbol, begun.side):
+            return replace(self, begun=begun, qty=qty, spoken=spoken)
+        early, strays = self._sorted_out(begun)
+        return replace(
+            self, begun=begun, qty=qty, early=early, late=ZERO, spoken=spoken, strays=strays
+        )
+
+    def _sorted_out(self, begun: Beginning) -> tuple[Decimal, tuple[Stray, ...]]:
+        """What of all that was filled in its name is its own now, and the rest."""
+        strays, old = self.strays, self.begun
+        if old is not None:
+            strays = _stray(strays, old.symbol, old.side, self.early + self.late)
+        rest = tuple(one for one in strays if (one.symbol, one.side) != (begun.symbol, begun.side))
+        return sum((one.qty for one in strays if one not in rest), ZERO), rest
 
     def _changed(self, change: Change) -> "Working":
         """It comes after the beginning, whatever the clocks say of it."""
@@ -150,8 +182,13 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
         older, newer = self.changes[:-CHANGES_KEPT], self.changes[-CHANGES_KEPT:]
         return replace(self, changes=(*_settled(self.begun, older), *newer))
 
-    def executed(self, key: Key, qty: Decimal) -> "Working":
-        """So much of it was executed; below nothing: was not, after all."""
+    def executed(self, fill: Execution, sign: int) -> "Working":
+        """A fill in its name; with sign -1: it never was, after all."""
+        key, qty, side = fill.key, abs(fill.signed) * sign, fill.side
+        if not self.has(fill.symbol, side):
+            spoken = _later(self.spoken, key) if sign > 0 else self.spoken
+            strays = _stray(self.strays, fill.symbol, side, qty)
+            return replace(self, strays=strays, spoken=spoken)
         is_late = self.begun is not None and key > self.begun.key
         early, late = (self.early, self.late + qty) if is_late else (self.early + qty, self.late)
         return Working(
@@ -164,11 +201,12 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
             self.is_gone,
             self.is_ending,
             self.silent,
-            _later(self.spoken, key) if qty > 0 else self.spoken,
+            _later(self.spoken, key) if sign > 0 else self.spoken,
+            self.strays,
         )
 
     def divided(self, fills: Iterable[tuple[Key, Decimal]]) -> "Working":
-        """What was filled, divided by where it begins now. These are all of its fills but those
+        """What was filled, divided by where it begins now. These are all of its own fills but those
         that are closed (`past`), which came before it."""
         assert self.begun is not None, "it begins"
         late = sum((qty for key, qty in fills if key > self.begun.key), ZERO)
@@ -216,6 +254,17 @@ def _unanswered(begun: Beginning | None, changes: Iterable[Change]) -> tuple[Dec
                 del pending[: (at or 0) + 1]
             total = change.qty
     return total, pending
+
+
+def _stray(strays: tuple[Stray, ...], symbol: str, side: Side, qty: Decimal) -> tuple[Stray, ...]:
+    """With so much more."""
+    found = []
+    for one in strays:
+        if (one.symbol, one.side) == (symbol, side):
+            qty += one.qty
+        else:
+            found.append(one)
+    return (*found, Stray(symbol, side, qty)) if qty else tuple(found)
 
 
 def _place(change: Change) -> Key:

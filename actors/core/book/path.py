@@ -21,6 +21,7 @@ from typing import NamedTuple
 
 from msgspec import UNSET, Struct, UnsetType
 
+from ...messages.book import Side
 from .instruments import Contract
 from .numbers import ZERO
 
@@ -59,6 +60,10 @@ class Execution(Struct, frozen=True, eq=False, gc=False, array_like=True):
     is_busted: bool = False
     is_adopted: bool = False
     """Part of a position that was adopted: its order has it, the walk has not."""
+
+    @property
+    def side(self) -> Side:
+        return "buy" if self.signed > 0 else "sell"
 
     @property
     def is_walked(self) -> bool:

@@ -59,6 +59,9 @@ class Answered(msgspec.Struct, frozen=True, array_like=True, gc=False):
     left: Decimal = ZERO
     """What can still be filled; 0 once it is done."""
     is_sent: bool = False
+    symbol: str = ""
+    side: str = ""
+    """A fill of another symbol or side fills nothing of it."""
 
 
 class _State(msgspec.Struct):
@@ -72,7 +75,7 @@ class Answers:
     """A projection."""
 
     name = "gate"
-    version = 1
+    version = 2
 
     def __init__(self, *, kept: int = DONE_KEPT) -> None:
         self._kept = kept
@@ -136,9 +139,15 @@ class Answers:
             return
         if isinstance(event, Fill):
             if isinstance(event.order, str):
-                self._change((fact.account, event.order), event.qty)
+                self._fill((fact.account, event.order), event)
         elif isinstance(event, Cancel | Reject | Expire):
             self._change((fact.account, event.id), None)
+
+    def _fill(self, key: tuple[str, str], fill: Fill) -> None:
+        found = self._of.get(key)
+        if found is not None:
+            is_own = (found.symbol, found.side) == (fill.symbol, fill.side)
+            self._change(key, fill.qty if is_own else ZERO)
 
     def _change(self, key: tuple[str, str], less: Decimal | None = ZERO) -> None:
         """An order was heard of, so it was sent; so much less of it is left. None: it is gone."""
@@ -176,6 +185,8 @@ def answered(lsn: int, fact: OrderDecided) -> Answered:
         fact.epoch,
         fact.expires_s,
         verdict.qty,
+        symbol=order.symbol,
+        side=order.side,
     )
 
 

@@ -43,7 +43,7 @@ class Executed(NamedTuple):
     is_closing: bool
     currency: str
     left: Decimal | None = None
-    """What remains of its order. None: it has none that is known."""
+    """What remains of its order. None: it has none that is known and explains it."""
 
 
 class Ended(NamedTuple):

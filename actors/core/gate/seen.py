@@ -88,23 +88,26 @@ def _executed(at: datetime, event: Fill, held: Held) -> Seen | None:
         return None
     fill, before = news
     path = book.worth.paths[fill.symbol]
+    order = fill.order
+    if order is not None and not held.explains(order, fill.symbol, fill.side):
+        order = None
     with exact():
         is_closing, won = _won(book, path, fill, before)
         notional = _notional(book, path, fill)
     return Executed(
         at,
-        _scopes_of(held, fill.order or "", fill.symbol),
+        _scopes_of(held, order or "", fill.symbol),
         held.about.name,
         fill.symbol,
         event.side,
         abs(fill.signed),
         fill.price,
-        fill.order,
+        order,
         notional,
         won,
         is_closing,
         held.about.currency,
-        None if fill.order is None else held.remaining(fill.order),
+        None if order is None else held.remaining(order),
     )
 
 

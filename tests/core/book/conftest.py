@@ -137,6 +137,13 @@ class Held:
 ABSENT = "(absent)"
 
 
+def is_its_own(order: Said, fill: Filled) -> bool:
+    """Does this order explain the fill?"""
+    side = "buy" if fill.signed > 0 else "sell"
+    named = fill.order, fill.symbol, side
+    return named == (order["id"], order["symbol"], order["side"])
+
+
 def without_repeated_payments(events: Sequence[Said]) -> Iterator[Said]:
     """Of a payment with an id the first counts. That it is this late is news all the same."""
     known = set[Any]()
@@ -239,7 +246,7 @@ class Oracle:
         for key, event in self.sorted:
             if event["type"] == "order" and event["id"] not in found:
                 of = [(fill.key, abs(fill.signed)) for fill in self.executed
-                      if fill.order == event["id"]]  # fmt: skip
+                      if is_its_own(event, fill)]  # fmt: skip
                 begun = Fraction(event.get("filled", 0))
                 early = sum((qty for at, qty in of if at < key), NOUGHT)
                 filled = sum((qty for at, qty in of if at > key), max(begun, early))
@@ -476,8 +483,9 @@ class Oracle:
                  if one["qty"] and one["mark"] is None]  # fmt: skip
         flags += [f"fill_conflict:{one}" for one in self.conflicts]
         flags += [f"overfill:{name}" for name, order in orders.items() if order["over"]]
-        flags += list({f"rogue_fill:{fill.id}" for fill in self.fills
-                       if fill.order != ABSENT and fill.order not in orders})  # fmt: skip
+        begun = [order["event"] for order in orders.values()]
+        flags += list({f"rogue_fill:{fill.id}" for fill in self.fills if fill.order != ABSENT
+                       and not any(is_its_own(order, fill) for order in begun)})  # fmt: skip
         return sorted(flags)
 
     def _account(self, fold: Numbers, positions: Numbers) -> Numbers:

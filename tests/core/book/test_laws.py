@@ -265,6 +265,24 @@ def test_open_orders_are_counted_and_weighed_as_they_are_one_by_one(
     assert loaded.exposures.open_worth() == exposures.open_worth()
 
 
+@unhurried
+@given(st.lists(st.one_of(working, fills), max_size=25), fills)
+def test_no_fill_makes_the_worst_of_its_own_side_less_nor_of_the_other_by_more_than_its_size(
+    new_log: NewLog, events: list[Event], fill: Event
+) -> None:
+    """Whichever order it names, and whatever that has left."""
+    log = new_log(*INSTRUMENTS, *events)
+    log.mark("1", fill["symbol"])
+    before = log.position(fill["symbol"])
+    log.tell_all([fill])
+    after = log.position(fill["symbol"])
+    is_buy, qty = fill["side"] == "buy", Decimal(fill["qty"]) + abs(Decimal(fill["fee"]))
+    for side, sign in (("worst_long", 1), ("worst_short", -1)):
+        grown = (Decimal(after[side]) - Decimal(before[side])) * sign
+        is_own = is_buy == (sign > 0)
+        assert grown >= (-abs(Decimal(fill["fee"])) if is_own else -qty)
+
+
 trades = st.lists(st.tuples(sides, quantities, prices), min_size=1, max_size=12)
 
 

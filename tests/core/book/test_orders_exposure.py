@@ -59,6 +59,44 @@ def test_a_sale_moves_it_downwards(log: Log) -> None:
     assert remaining(log) == ("0", "6")
 
 
+@pytest.mark.parametrize(("side", "symbol"), [("sell", "L"), ("buy", "M"), ("sell", "M")])
+@pytest.mark.parametrize("is_early", [False, True])
+def test_a_fill_of_another_symbol_or_side_takes_nothing_from_the_order_it_names(
+    log: Log, side: str, symbol: str, *, is_early: bool
+) -> None:
+    log.linear().linear("M").buy("0", "100", "100")
+    fill = {"id": "1", "symbol": symbol, "side": side, "qty": "10", "price": "1", "order": "o"}
+    for kind in ("fill", "order") if is_early else ("order", "fill"):
+        if kind == "fill":
+            log.tell("fill", **fill)
+        else:
+            log.order("o", "buy", "10")
+    assert remaining(log) == ("10", "0")
+    signed = 10 if side == "buy" else -10
+    assert log.position(symbol)["qty"] == str(signed + (100 if symbol == "L" else 0)), "it happened"
+    assert log.flags == ["no_mark:L", *["no_mark:M"] * (symbol == "M"), "rogue_fill:1"]
+    log.tell("correct", id="1", symbol=symbol, qty="4").tell("bust", id="1", symbol=symbol)
+    assert remaining(log) == ("10", "0")
+    assert log.odd == []
+
+
+def test_what_an_order_is_by_an_earlier_word_says_which_fills_are_its_own(log: Log) -> None:
+    log.linear().linear("M").order("o", "buy", "10", ts=BEGIN + 5)
+    log.buy("1", "3", "100", order="o", ts=BEGIN + 6)
+    log.sell("2", "4", "100", "M", order="o", ts=BEGIN + 7)
+    assert (remaining(log), log.odd) == (("7", "0"), ["rogue_fill:2"])
+    log.order("o", "sell", "10", "M", ts=BEGIN)
+    assert remaining(log) == ("0", "0")
+    assert log.position("M")["open_sell_qty"] == "6"
+    assert log.odd == ["rogue_fill:1"]
+
+
+def test_an_overfill_takes_what_is_left_and_nothing_else(log: Log) -> None:
+    log.linear().order("o", "buy", "3").order("p", "buy", "5").buy("1", "10", "100", order="o")
+    assert (worst(log), remaining(log)) == (("15", "10"), ("5", "0"))
+    assert log.odd == ["overfill:o"]
+
+
 def test_an_order_told_of_again_counts_once(log: Log) -> None:
     log.linear().order("o", "buy", "10").order("o", "buy", "10").order("o", "buy", "99")
     assert worst(log) == ("10", "0")

@@ -59,10 +59,9 @@ class History:
     def send(self, name: str) -> None:
         self.make(OrderSent(account="main", client_order_id=name))
 
-    def fill(self, name: str, qty: str, fill_id: str = "f") -> None:
-        event = Fill(
-            id=fill_id, symbol="X", side="buy", qty=Decimal(qty), price=Decimal(1), order=name
-        )
+    def fill(self, name: str, qty: str, fill_id: str = "f", **more: Any) -> None:
+        said = {"symbol": "X", "side": "buy", "qty": Decimal(qty), "price": Decimal(1), **more}
+        event = Fill(id=fill_id, order=name, **said)
         self.make(Booked(account="main", event=event))
 
     def misuse(self, name: str, **more: Any) -> str | None:
@@ -118,6 +117,15 @@ def test_so_is_one_that_is_filled_and_not_before() -> None:
     assert history.answers.find("main", "a") is not None
     history.fill("a", "0.1", "f2")
     assert history.answers.find("main", "a") is None
+
+
+def test_a_fill_of_another_symbol_or_side_fills_nothing_of_it() -> None:
+    history = History(kept=0)
+    history.decide("a", qty="2")
+    for fields in ({"symbol": "Y"}, {"side": "sell"}):
+        history.fill("a", "2", **fields)
+        assert history.answers.find("main", "a") is not None
+    assert history.misuse("a") == "ticket_used", "the venue knows of it"
 
 
 # --- tickets --------------------------------------------------------------------------------------

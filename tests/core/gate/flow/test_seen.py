@@ -60,6 +60,15 @@ def test_a_fill_of_no_known_order_is_of_its_account_and_symbol(desk: Desk) -> No
     at.fill(order="unheard of")
     for one in told(at, Executed):
         assert set(one.scopes) == {"all", "account:main", "symbol:BTC", "exchange:sim"}
+        assert (one.order, one.left) == (None, None)
+
+
+def test_so_is_one_that_its_order_does_not_explain(desk: Desk) -> None:
+    at = begun(desk)
+    at.fill(side="sell")
+    (one,) = told(at, Executed)
+    assert set(one.scopes) == {"all", "account:main", "symbol:BTC", "exchange:sim"}
+    assert (one.order, one.left) == (None, None)
 
 
 def test_a_fill_counts_once(desk: Desk) -> None:
