@@ -26,6 +26,12 @@ FAILURES_MAX = 10_000
 """More than the budgets of a tree can count. Of more than these the newest are kept."""
 
 
+OURS = frozenset(
+    {ChildFailed, ChildRestarted, ChildHeld, ChildReleased, DaemonStarted, DaemonStopped}
+)
+"""A few among millions of other facts."""
+
+
 class Failure(msgspec.Struct, frozen=True, array_like=True):
     """One failure that cost a tick, and when."""
 
@@ -63,6 +69,8 @@ class SupervisionHistory:
         return _pieces(self._boot, tuple(self._held), tuple(self._failures))
 
     def apply(self, recorded: Recorded) -> None:
+        if type(recorded.fact) not in OURS:
+            return
         match recorded.fact:
             case ChildFailed(supervisor=supervisor, child=child):
                 self._add(Failure(supervisor, child, recorded.at, self._boot, recorded.monotonic_s))

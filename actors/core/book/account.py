@@ -244,7 +244,7 @@ class AccountBook:
             path = self._path(event.symbol)
             if event.id not in self.orders and not event.filled:
                 self.roll.begin(key, event)
-                self.exposures.weigh(path)
+                self.exposures.stretch(path)
                 return
         self.news = self.roll.hear(key, event)
 

@@ -231,7 +231,7 @@ class Exposures:
         more = bool(now) - bool(before)
         remaining.orders += more
         self.sums.orders += more
-        self.weigh(path)
+        self.stretch(path)
 
     def _count(self, order: Working, sign: int) -> bool:
         """True: something of it remains."""
@@ -254,6 +254,22 @@ class Exposures:
 
     # --- in money
 
+    def stretch(self, path: Path) -> None:
+        """The orders of a symbol have changed, and nothing else: it could go farther, or not so
+        far. What comes by the thousand is weighed no more than it has to be."""
+        standing = self._standing(path.contract.symbol)
+        each = standing.each
+        if each is None or standing.blank or self._worth.reporting is None:
+            self.weigh(path)
+            return
+        qty = path.last.qty
+        long, short = standing.remaining.worst(qty)
+        if long != standing.long or short != standing.short:
+            self._stretch(path.contract.symbol, standing, long, short)
+            self._reach(standing, long - qty, qty - short, each)
+            self.sway(path.contract.symbol)
+        self._weigh_orders(standing)
+
     def weigh(self, path: Path) -> None:
         """The position or the orders of a symbol have changed."""
         if self._worth.reporting is None:
@@ -263,32 +279,38 @@ class Exposures:
         long, short = standing.remaining.worst(qty)
         if long != standing.long or short != standing.short:
             self._stretch(path.contract.symbol, standing, long, short)
-        if each is None:
-            net = up = down = ZERO
-            self._mind(standing, _blank(qty, long, short))
-        else:
-            net = qty * each
-            up = (long - qty) * each if long != qty else ZERO
-            down = (qty - short) * each if short != qty else ZERO
-            if each < 0:
-                up, down = -down, -up
-            if standing.blank:
-                self._mind(standing, Blank.NOTHING)
-        gross = worst = abs(net)
-        if up or down:
-            worst = max(net + up, down - net)
-        if up != standing.up or down != standing.down:
-            sums.up += up - standing.up
-            sums.down += down - standing.down
-            standing.up, standing.down = up, down
-        sums.gross += gross - standing.gross
-        sums.net += net - standing.net
-        sums.worst += worst - standing.worst
-        standing.gross, standing.net, standing.worst = gross, net, worst
+        blank = _blank(qty, long, short) if each is None else Blank.NOTHING
+        if blank is not standing.blank:
+            self._mind(standing, blank)
+        net = ZERO if each is None else qty * each
+        gross = abs(net)
+        if net != standing.net:
+            sums.gross += gross - standing.gross
+            sums.net += net - standing.net
+            standing.gross, standing.net = gross, net
+        self._reach(standing, long - qty, qty - short, each or ZERO)
         if standing.widest or standing.swing or standing.is_unmeasured:
             self.sway(path.contract.symbol)
         if standing.remaining.orders or standing.open_worth != ZERO:
             self._weigh_orders(standing)
+
+    def _reach(self, standing: Standing, longer: Decimal, shorter: Decimal, each: Decimal) -> None:
+        """By how much more its orders could make it, and by how much less, in money."""
+        sums, net = self.sums, standing.net
+        up = longer * each if longer else ZERO
+        down = shorter * each if shorter else ZERO
+        if each < 0:
+            up, down = -down, -up
+        if up != standing.up:
+            sums.up += up - standing.up
+            standing.up = up
+        if down != standing.down:
+            sums.down += down - standing.down
+            standing.down = down
+        worst = max(standing.gross, net + up, down - net)
+        if worst != standing.worst:
+            sums.worst += worst - standing.worst
+            standing.worst = worst
 
     def _weigh_orders(self, standing: Standing) -> None:
         """Of these alone, whatever the position is. Nothing is netted."""

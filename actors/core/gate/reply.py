@@ -58,8 +58,12 @@ def reason(verdict: Verdict) -> str:
     return f"{said} ({', '.join(more)})" if more else said
 
 
-@lru_cache(maxsize=8_192)
 def text(number: Decimal | None) -> str | None:
+    return None if number is None else _text(number)
+
+
+@lru_cache(maxsize=8_192)
+def _text(number: Decimal) -> str | None:
     """The same few come again and again."""
     with exact():
         return shown(number)
