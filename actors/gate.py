@@ -26,6 +26,7 @@ from .core.gate.reply import decision, undecided
 from .core.gate.tickets import misuse
 from .core.gate.view import Moment
 from .core.halts import Halts
+from .core.overrides import Overrides
 from .messages import (
     Acked,
     Decision,
@@ -53,6 +54,7 @@ class Gate:
     books: Books
     halts: Halts
     answers: Answers
+    overrides: Overrides
     limits: Limits
     commit: Commit
     clock: Clock
@@ -164,7 +166,7 @@ class Gate:
             or self._revision != self.halts.revision
             or known.rules is not self.limits.rules
         ):
-            known = gather(self.books, self.halts, self.limits, self.answers)
+            known = gather(self.books, self.halts, self.limits, self.answers, self.overrides)
             self._known, self._revision = known, self.halts.revision
         return known
 

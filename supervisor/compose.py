@@ -8,6 +8,7 @@ The tree, in dependency order (rest_for_one: what stands on a crashed part start
      ├─ recovery      what lets trading go on: recoveries, and the end of halts
      ├─ position_keeper  what is reported of accounts, and the ends of their days
      ├─ limits        what loosens limits: a configuration, or a person
+     ├─ overrides     what two persons let pass
      ├─ trading       one_for_one
      │   └─ gate      says by being there that orders may be judged
      ├─ settings      the configuration in force, and its reload
@@ -185,6 +186,7 @@ class Riskd:
         self.limiting = Limiting(
             chronicle=self.chronicle,
             in_force=self.known.limits,
+            overrides=self.known.overrides,
             books=self.known.books,
             clock=self.clock,
             configuration=self.configuration,
@@ -261,7 +263,7 @@ class Riskd:
                 ChildSpec(keeper.NAME, self._keep_ledger()),
                 *self.brakes.first(),
                 self.books.first(),
-                self.limiting.child(),
+                *self.limiting.children(),
                 self.gating.tree(intensity=supervision.intensity, period_s=supervision.period_s),
                 ChildSpec(settings.NAME, self._settings()),
                 ChildSpec("watchdogs", watchdogs.run, kind="supervisor", shutdown=3.0),

@@ -51,6 +51,7 @@ class Gating:
             books=self.known.books,
             halts=self.known.halts,
             answers=self.known.answers,
+            overrides=self.known.overrides,
             limits=self.limits,
             commit=self.chronicle.commit,
             clock=self.clock,

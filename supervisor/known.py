@@ -8,6 +8,7 @@ from ..actors.core.books import Books
 from ..actors.core.gate.answers import Answers
 from ..actors.core.halts import Halts
 from ..actors.core.limits import LimitsInForce
+from ..actors.core.overrides import Overrides
 from .ledger import Projection
 from .past import SupervisionHistory
 
@@ -23,7 +24,15 @@ class Known:
         default=attrs.Factory(lambda self: LimitsInForce(self.books), takes_self=True)
     )
     answers: Answers = attrs.field(factory=Answers)
+    overrides: Overrides = attrs.field(factory=Overrides)
 
     def projections(self) -> tuple[Projection, ...]:
         """All of them, in the order in which each fact is applied."""
-        return (self.supervision, self.halts, self.books, self.limits, self.answers)
+        return (
+            self.supervision,
+            self.halts,
+            self.books,
+            self.limits,
+            self.answers,
+            self.overrides,
+        )

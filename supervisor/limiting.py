@@ -1,4 +1,5 @@
-"""What limits trading, put together: the limits in force, their actor, their commands.
+"""What limits trading, put together: the limits in force, their actor, their commands; and what two
+persons let pass all the same.
 
 At a start what the configuration tightens is in force before anything can be judged, and what it
 loosens once the disk has it. The limits outlive the actor, whose restarts change nothing.
@@ -21,6 +22,7 @@ from ..actors.core.gate.view import Moment
 from ..actors.core.kill_switch import NotAllowed, Rules
 from ..actors.core.limit_rows import rows
 from ..actors.core.limits import LimitsInForce
+from ..actors.core.overrides import Overrides
 from ..actors.limits import Adopt, Asked, Changes, Configured, Limiter, Loosener
 from ..actors.mailbox import ActorDied, AskTimeout, Mailbox, MailboxFull, Registry
 from ..actors.messages import (
@@ -42,6 +44,7 @@ from ..config.profiles import limits as configured
 from ..config.schema import Config
 from .chronicle import Chronicle
 from .configuration import Configuration
+from .overriding import Overriding
 from .tree import ChildSpec, Context
 
 ASK_TIMEOUT_S = 10.0
@@ -56,6 +59,7 @@ class Limiting:
 
     chronicle: Chronicle
     in_force: LimitsInForce
+    overrides: Overrides
     books: Books
     clock: Clock
     configuration: Configuration
@@ -66,6 +70,7 @@ class Limiting:
     publish: Callable[[], None]
     """Tell readers of the lease page which permissions have grown old."""
     limiter: Limiter = attrs.field(init=False)
+    _overriding: Overriding = attrs.field(init=False)
     _mailbox: Mailbox = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -79,15 +84,26 @@ class Limiting:
             clock=self.clock,
         )
         self.configuration.preview = self._preview
+        self._overriding = Overriding(
+            chronicle=self.chronicle,
+            overrides=self.overrides,
+            books=self.books,
+            limits=lambda: self.limiter.rules,
+            clock=self.clock,
+            registry=self.registry,
+            rules=self.rules,
+            by=self.by,
+            publish=self.publish,
+        )
 
     def begin(self) -> None:
         """A run begins: what the configuration tightens is in force when this returns."""
         self.limiter.follow(limits.RISKD)
 
-    def child(self) -> ChildSpec:
-        """The actor. What the configuration loosens is in force when it serves, if the disk took
-        it by then."""
-        return ChildSpec(limits.NAME, self._serve)
+    def children(self) -> list[ChildSpec]:
+        """The actors. What the configuration loosens is in force when the first serves, if the disk
+        took it by then."""
+        return [ChildSpec(limits.NAME, self._serve), self._overriding.child()]
 
     async def _serve(self, _ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
         one = Loosener(limiter=self.limiter, rules=self.rules, loosen=self.chronicle.loosen)
@@ -116,6 +132,7 @@ class Limiting:
             SetLimit: self._change,
             ResetLimit: self._change,
             RearmRule: self._rearm,
+            **self._overriding.handlers(),
         }
 
     async def _show(self, _caller: Caller, command: ShowLimits) -> Reply:

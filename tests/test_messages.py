@@ -72,6 +72,7 @@ ASKED = m.OrderAsked(
     exchange="sim",
     strategy="mm",
     leverage="2",
+    override="ov7",
 )
 CUT = m.Verdict(
     decision="scale_down",
@@ -84,6 +85,7 @@ CUT = m.Verdict(
     headroom=Decimal("0.2"),
     max_qty=Decimal("0.2"),
     risk_level="warning",
+    override="ov7",
 )
 TOLD = {"account": "main", "client_order_id": "a1", "ts": "2026-01-02T03:04:05Z"}
 
@@ -121,6 +123,16 @@ BROKEN: dict[str, Any] = {
     "symbol": "BTCUSDT",
 }
 LOST = {"limit": Decimal(500), "value": Decimal("512.5")}
+
+TERMS = m.Terms(
+    account="main",
+    symbol="BTCUSDT",
+    side="sell",
+    max_qty=Decimal("2.5"),
+    price_limit=Decimal(49_000),
+    rules=("max_order_qty@all",),
+    for_s=600.0,
+)
 
 SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
     m.Hello(id=1, token="t0k3n", role="observer", protocol=1),  # noqa: S106 - no secret of anybody
@@ -330,6 +342,7 @@ SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
         max_qty="0.2",
         risk_level="warning",
         ess_active=False,
+        override="ov7",
         decision_id="1207",
         lsn=1206,
         timestamp="2026-01-02T03:04:05.000006Z",
@@ -350,6 +363,33 @@ SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
     m.OrderSent(account="main", client_order_id="a1", worker="mm-1"),
     m.OrderAcked(account="main", client_order_id="a1", worker="mm-1"),
     m.TicketMisused(account="main", client_order_id="a1", code="ticket_used", worker="mm-1"),
+    m.RequestOverride(
+        id=70,
+        account="main",
+        symbol="BTCUSDT",
+        side="sell",
+        max_qty="2.5",
+        rules=["max_order_qty@all"],
+        for_s=600.0,
+        reason="it has to go",
+        price_limit="49000",
+    ),
+    m.ApproveOverride(id=71, override="ov7", reason="agreed"),
+    m.RevokeOverride(id=72, override="ov7", reason="it is gone"),
+    m.ShowOverrides(id=73, account="main", after="ov7", limit=7),
+    m.OverrideIs(id=71, lsn=12, changed=True, override={"override": "ov7", "state": "approved"}),
+    m.OverridesAre(id=73, lsn=12, overrides=[{"override": "ov7", "state": "used"}], more=True),
+    m.OverrideRequested(override="ov7", terms=TERMS, by=BY, reason="it has to go"),
+    m.OverrideApproved(
+        override="ov7",
+        terms=TERMS,
+        by=m.By(via="socket", user_id=1001, user="ana", process_id=4712),
+        requested_by=BY,
+        at=AT,
+        until=datetime(2026, 1, 2, 3, 14, 5, 6, tzinfo=UTC),
+        reason="agreed",
+    ),
+    m.OverrideRevoked(override="ov7", by=BY, reason="it is gone"),
 )
 
 
@@ -404,6 +444,7 @@ def test_every_message_has_its_sample_and_every_file_its_message() -> None:
         m.Listing,
         m.OrderAsked,
         m.Setting,
+        m.Terms,
         m.Ticket,
         m.Verdict,
         *get_args(m.Until),

@@ -92,6 +92,7 @@ AREAS = (
             "supervisor.gating",
             "supervisor.limiting",
             "supervisor.limit_watching",
+            "supervisor.overriding",
         ),
         ("", "actors", "adapters", "config", "supervisor"),
         SHELL | {"click", "rich"},

@@ -20,7 +20,19 @@ from datetime import datetime
 
 from msgspec import Struct
 
-from . import accounts, daemon, gate, halts, history, limits, metrics, talk, tree, watching
+from . import (
+    accounts,
+    daemon,
+    gate,
+    halts,
+    history,
+    limits,
+    metrics,
+    overrides,
+    talk,
+    tree,
+    watching,
+)
 from .accounts import (
     AccountClosed,
     AccountOpened,
@@ -150,6 +162,18 @@ from .limits import (
     ShowLimits,
 )
 from .metrics import Metric, Taken
+from .overrides import (
+    ApproveOverride,
+    OverrideApproved,
+    OverrideIs,
+    OverrideRequested,
+    OverrideRevoked,
+    OverridesAre,
+    RequestOverride,
+    RevokeOverride,
+    ShowOverrides,
+    Terms,
+)
 from .talk import (
     Error,
     Hello,
@@ -201,6 +225,7 @@ ClientCommand = (
     | accounts.Commands
     | gate.Commands
     | limits.Commands
+    | overrides.Commands
     | watching.Commands
 )
 """What may arrive on the socket. Anything else gets a typed error."""
@@ -214,6 +239,7 @@ AnyReply = (
     | accounts.Replies
     | gate.Replies
     | limits.Replies
+    | overrides.Replies
 )
 AnyPush = talk.Pushes
 AnyFact = (
@@ -224,6 +250,7 @@ AnyFact = (
     | accounts.Facts
     | gate.Facts
     | limits.Facts
+    | overrides.Facts
     | watching.Facts
 )
 
@@ -257,6 +284,7 @@ __all__ = [
     "AnyFact",
     "AnyPush",
     "AnyReply",
+    "ApproveOverride",
     "Bearing",
     "Beat",
     "BookFlagged",
@@ -332,6 +360,11 @@ __all__ = [
     "OrderDecided",
     "OrderSent",
     "OrdersAre",
+    "OverrideApproved",
+    "OverrideIs",
+    "OverrideRequested",
+    "OverrideRevoked",
+    "OverridesAre",
     "PnlIs",
     "Position",
     "PositionsAre",
@@ -356,7 +389,9 @@ __all__ = [
     "ReportEquity",
     "ReportEvents",
     "Reported",
+    "RequestOverride",
     "ResetLimit",
+    "RevokeOverride",
     "RuleCalm",
     "RuleRearmed",
     "RuleTripped",
@@ -371,6 +406,7 @@ __all__ = [
     "ShowHalts",
     "ShowLimits",
     "ShowOrders",
+    "ShowOverrides",
     "ShowPnl",
     "ShowPositions",
     "SnapshotSkipped",
@@ -382,6 +418,7 @@ __all__ = [
     "SupervisorEscalated",
     "SwitchIs",
     "Taken",
+    "Terms",
     "Ticket",
     "TicketMisused",
     "TimeNoted",

@@ -45,6 +45,8 @@ class OrderAsked(
     leverage: Text | int | None = None
     """What the order says of its leverage, which nobody relies on."""
     reduce_only: bool = False
+    override: Annotated[str, Meta(min_length=1, max_length=32)] | None = None
+    """By which two persons let it pass what rules object to."""
 
 
 class Verdict(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
@@ -64,6 +66,8 @@ class Verdict(Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """What was not known."""
     risk_level: RiskLevel = "info"
     ess_active: bool = False
+    override: str | None = None
+    """By which it was permitted. It is used up."""
 
 
 # --- commands -------------------------------------------------------------------------------------
@@ -191,6 +195,8 @@ class Decision(Reply, frozen=True, kw_only=True, tag="decision"):
     max_qty: str | None
     risk_level: RiskLevel
     ess_active: bool
+    override: str | None
+    """By which it was permitted, and that is used up now."""
     decision_id: str | None
     lsn: int
     """The newest fact when it was judged."""

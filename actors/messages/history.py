@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from . import daemon, gate, halts, limits
+from . import daemon, gate, halts, limits, overrides
 from .base import Fact
 
 
@@ -35,7 +35,9 @@ class ProjectionRebuilt(Fact, frozen=True, kw_only=True, tag="projection_rebuilt
     cause: str
 
 
-Loosening = daemon.Loosening | halts.Loosening | limits.Loosening | gate.Loosening
+Loosening = (
+    daemon.Loosening | halts.Loosening | limits.Loosening | gate.Loosening | overrides.Loosening
+)
 """Facts that loosen."""
 
 

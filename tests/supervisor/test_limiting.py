@@ -56,6 +56,7 @@ class Life:
         self.limiting = Limiting(
             chronicle=chronicle,
             in_force=known.limits,
+            overrides=known.overrides,
             books=known.books,
             clock=machine.clock,
             configuration=Configuration(parse(text, "riskd.toml", {}), None, {}),
@@ -70,7 +71,7 @@ class Life:
     async def serving(self) -> AsyncIterator["Life"]:
         """With its actor, and a disk."""
         async with self.machine.kept(self.ledger), trio.open_nursery() as nursery:
-            await nursery.start(self.limiting.child().run, None)
+            await nursery.start(self.limiting.children()[0].run, None)
             yield self
             nursery.cancel_scope.cancel()
 
@@ -135,7 +136,8 @@ async def test_a_disk_that_hangs_holds_no_start_and_the_tighter_limits_stay(
     async with lives(file("3")) as life:
         began = trio.current_time()
         async with trio.open_nursery() as nursery:
-            await nursery.start(life.limiting.child().run, None)  # there is no keeper: no disk
+            limits, _ = life.limiting.children()
+            await nursery.start(limits.run, None)  # there is no keeper: no disk
             assert trio.current_time() - began <= LOOSEN_TIMEOUT_S
             assert life.qty == "2"
             async with machine.kept(life.ledger):

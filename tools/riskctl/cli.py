@@ -39,6 +39,7 @@ from .halting import COMMANDS as HALTING
 from .journal import journal
 from .limits import limits
 from .options import PATH, everywhere
+from .overrides import override
 from .page import Line, Unprinted, clean
 from .talk import Failure, ask, emit, emit_json, settings
 
@@ -251,7 +252,7 @@ def _preview() -> None:
     emit(document, [*words, *show_limits.changes(reply.limits)])
 
 
-for _command in (*HALTING, *ACCOUNTS, limits, audit, journal, book):
+for _command in (*HALTING, *ACCOUNTS, limits, override, audit, journal, book):
     main.add_command(_command)
 
 

@@ -7,6 +7,9 @@ quantity that all of them would let pass. The first block in the order of evalua
 without one, the smallest of the quantities that rules would cut the order down to, on whole lots,
 if all rules pass an order of that size.
 
+An order that names an override is judged as if the rules of which that speaks had not objected, if
+it covers the order; what comes before the rules can't be overridden.
+
 A rule that can't be evaluated, or fails, blocks what adds risk. An order that adds none passes, and
 that is told. No path leads to `allow` but the one on which every rule was asked and none objected.
 """
@@ -16,6 +19,7 @@ from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import attrs
+import msgspec
 
 from ...messages import Mode
 from ...messages.gate import OrderAsked, RiskLevel, Verdict
@@ -24,6 +28,7 @@ from ..book.numbers import ZERO, exact
 from ..book.orders import Working
 from ..books import Books
 from ..held import Held
+from ..overrides import Override, Overrides, refusal
 from .answers import Answered, Answers
 from .asked import Asked, Identity, Unreadable, digest, read
 from .place import Place, scopes_of
@@ -52,6 +57,8 @@ class Knowledge:
     """Why what is known can't be relied on."""
     answers: Answers | None = None
     """What was answered before. None: nothing was."""
+    overrides: Overrides | None = None
+    """What persons let pass. None: nothing."""
 
 
 class Opinion(NamedTuple):
@@ -145,8 +152,43 @@ def _decide(
         raise _Blocked("unknown_symbol", rule="order_validity", scope=f"symbol:{order.symbol}")
     working = _working(order, who, held) if amends else None
     view = _look(known, asked, asked.qty, moment, place, mode, explains=explains, working=working)
-    opinions = ask(asked_of(view), view)
-    return Decided(_verdict(known, asked, opinions, view), opinions, inside, view)
+    if order.override is not None:
+        return _overriding(known, asked, view, order.override)
+    judges = asked_of(view)
+    opinions = ask(judges, view)
+    return Decided(_verdict(known, asked, opinions, view, judges), opinions, inside, view)
+
+
+def _overriding(known: Knowledge, asked: Asked, view: View, name: str) -> Decided:
+    """The same, of an order that names an override: without the objections that it waives."""
+    inside = view.place.scopes
+    override = None if known.overrides is None else known.overrides.find(name)
+    refused = refusal(override, asked, view.moment)
+    if override is None or refused is not None:
+        code, missing = refused or ("override_unknown", name)
+        scope = f"account:{asked.order.account}"
+        raise _Blocked(code, rule="override", scope=scope, missing=missing, scopes=inside)
+    judges = asked_of(view)
+    opinions = ask(judges, view)
+    left = [one for one in opinions if not override.waives(one.judge)]
+    verdict = _verdict(
+        known, asked, left, view, [one for one in judges if not override.waives(one)]
+    )
+    if verdict.decision != "block":
+        verdict = _permitted_by(override, verdict, opinions, view)
+    return Decided(verdict, opinions, inside, view)
+
+
+def _permitted_by(
+    override: Override, verdict: Verdict, opinions: Sequence[Opinion], view: View
+) -> Verdict:
+    waived = any(objects(*one, view) and override.waives(one.judge) for one in opinions)
+    return msgspec.structs.replace(
+        verdict,
+        code="overridden" if waived and verdict.decision == "allow" else verdict.code,
+        risk_level="warning",
+        override=override.id,
+    )
 
 
 def _look(
@@ -261,7 +303,14 @@ def ask(judges: Sequence[Judge[Any]], view: View) -> list[Opinion]:
     return opinions
 
 
-def _verdict(known: Knowledge, asked: Asked, opinions: Sequence[Opinion], view: View) -> Verdict:
+def _verdict(
+    known: Knowledge,
+    asked: Asked,
+    opinions: Sequence[Opinion],
+    view: View,
+    judges: Sequence[Judge[Any]],
+) -> Verdict:
+    """By what these rules say."""
     objections = [one for one in opinions if objects(*one, view)] if opinions else ()
     if not objections:
         level: RiskLevel = "info"
@@ -269,7 +318,7 @@ def _verdict(known: Knowledge, asked: Asked, opinions: Sequence[Opinion], view: 
             level = "warning"
         qty = asked.qty
         return Verdict(decision="allow", qty=qty, code="ok", max_qty=qty, risk_level=level)
-    most = _most(objections, known, view)
+    most = _most(objections, known, view, judges)
     blocks = [one for one in objections if one.found.outcome != "cap"]
     if blocks or not most:
         first = (blocks or objections)[0]
@@ -286,8 +335,10 @@ def objects(judge: Judge[Any], found: Found, view: View) -> bool:
     return outcome in ("block", "cap") and judge.blocks
 
 
-def _most(objections: Sequence[Opinion], known: Knowledge, view: View) -> Decimal:
-    """The largest quantity, on whole lots, that all rules would let pass. 0: none."""
+def _most(
+    objections: Sequence[Opinion], known: Knowledge, view: View, judges: Sequence[Judge[Any]]
+) -> Decimal:
+    """The largest quantity, on whole lots, that all these rules would let pass. 0: none."""
     caps = [one.found.cap for one in objections]
     if view.amends or any(cap is None for cap in caps):
         return ZERO
@@ -295,7 +346,7 @@ def _most(objections: Sequence[Opinion], known: Knowledge, view: View) -> Decima
     if most <= 0:
         return ZERO
     smaller = _look(known, view.asked, most, view.moment, view.place, view.mode)
-    return ZERO if any(objects(*one, smaller) for one in ask(view.place.judges, smaller)) else most
+    return ZERO if any(objects(*one, smaller) for one in ask(judges, smaller)) else most
 
 
 def _said(

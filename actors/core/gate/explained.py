@@ -110,6 +110,7 @@ def verdict(said: Verdict) -> Document:
         "missing": said.missing,
         "risk_level": said.risk_level,
         "ess_active": said.ess_active,
+        "override": said.override,
     }
 
 

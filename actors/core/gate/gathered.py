@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..books import Books
 from ..halts import Halts, strictest
+from ..overrides import Overrides
 from .answers import Answers
 from .decision import Knowledge, OnExcess
 from .ruleset import Ruleset
@@ -25,7 +26,9 @@ class Limits(Protocol):
     def on_excess(self) -> OnExcess: ...
 
 
-def gather(books: Books, halts: Halts, limits: Limits, answers: Answers) -> Knowledge | None:
+def gather(
+    books: Books, halts: Halts, limits: Limits, answers: Answers, overrides: Overrides
+) -> Knowledge | None:
     """None while nobody has said what the limits are. It is made anew when the halts or the rules
     are others; all else in it is looked at when it is needed."""
     ruleset = limits.rules
@@ -40,4 +43,5 @@ def gather(books: Books, halts: Halts, limits: Limits, answers: Answers) -> Know
         modes=strictest(now),
         on_excess=limits.on_excess,
         answers=answers,
+        overrides=overrides,
     )

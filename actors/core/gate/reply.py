@@ -40,6 +40,14 @@ SENTENCES: Mapping[str, str] = {
     "not_a_number": "{missing} is no number",
     "too_many_digits": "{missing} has more digits than anything that is traded",
     "not_evaluable": "{rule} of {scope} can't be judged without: {missing}",
+    "overridden": "{override} lets it pass, to which rules object",
+    "override_unknown": "there is no override {missing}",
+    "override_not_approved": "nobody has approved of {missing}",
+    "override_used": "{missing} was used by another order",
+    "override_revoked": "{missing} was revoked",
+    "override_expired": "the time of {missing} is over",
+    "override_early": "the clock shows a time before {missing} was approved",
+    "override_does_not_cover": "the override does not cover this {missing}",
 }
 """Those that stand before the rules, and what no rule can be judged without. A rule's own words are
 made of its numbers."""
@@ -49,7 +57,12 @@ def reason(verdict: Verdict) -> str:
     """One sentence for people."""
     sentence = SENTENCES.get(verdict.code)
     if sentence is not None:
-        return sentence.format(rule=verdict.rule, scope=verdict.scope, missing=verdict.missing)
+        return sentence.format(
+            rule=verdict.rule,
+            scope=verdict.scope,
+            missing=verdict.missing,
+            override=verdict.override,
+        )
     said = f"{verdict.rule} of {verdict.scope}: {verdict.code}"
     numbers = ((verdict.value, "{} asked for"), (verdict.limit, "the limit is {}"))
     more = [words.format(text(number)) for number, words in numbers if number is not None]
@@ -93,6 +106,7 @@ def decision(found: Answered, about: MessageId = 0) -> Decision:
         max_qty=text(verdict.max_qty),
         risk_level=verdict.risk_level,
         ess_active=verdict.ess_active,
+        override=verdict.override,
         decision_id=str(found.lsn),
         lsn=found.lsn - 1,
         timestamp=instant(found.at),
@@ -117,6 +131,7 @@ def undecided(code: Code, missing: str, *, lsn: int, at: datetime, ess_active: b
         max_qty="0",
         risk_level="critical",
         ess_active=ess_active,
+        override=None,
         decision_id=None,
         lsn=lsn,
         timestamp=instant(at),

@@ -13,6 +13,7 @@ from riskd.actors.core.gate.answers import Answers
 from riskd.actors.core.gate.asked import Identity
 from riskd.actors.core.gate.ruleset import Ruleset
 from riskd.actors.core.halts import Halts
+from riskd.actors.core.overrides import Overrides
 from riskd.actors.core.position_keeper import booked
 from riskd.actors.gate import Gate
 from riskd.actors.messages import (
@@ -65,6 +66,7 @@ class Desk:
 
     def __init__(self, rules: Sequence[schema.AnyRule] = (), facts: Sequence[Fact] = ()) -> None:
         self.books, self.halts, self.answers = Books(ZoneInfo), Halts(), Answers()
+        self.overrides = Overrides()
         self.clock = Clock()
         self.limits = Limits(Ruleset(rules))
         self.facts: list[Fact] = []
@@ -76,6 +78,7 @@ class Desk:
             books=self.books,
             halts=self.halts,
             answers=self.answers,
+            overrides=self.overrides,
             limits=self.limits,
             commit=self.commit,
             clock=self.clock,
@@ -129,7 +132,7 @@ class Desk:
                 monotonic_s=self.clock.monotonic_s(),
                 fact=fact,  # type: ignore[arg-type]  # every Fact is of AnyFact
             )
-            for projection in (self.halts, self.books, self.answers):
+            for projection in (self.halts, self.books, self.answers, self.overrides):
                 projection.apply(recorded)
         return len(self.facts)
 

@@ -177,6 +177,7 @@ class Day:
             books=known.books,
             halts=known.halts,
             answers=known.answers,
+            overrides=known.overrides,
             limits=known.limits,
             commit=self.commit,
             clock=self,

@@ -26,7 +26,9 @@ def folded(facts: list[bytes]) -> Iterator[tuple[int, OrderDecided, Knowledge]]:
     for stored in facts:
         recorded = decode(stored)
         if isinstance(recorded.fact, OrderDecided):
-            knowledge = gather(known.books, known.halts, known.limits, known.answers)
+            knowledge = gather(
+                known.books, known.halts, known.limits, known.answers, known.overrides
+            )
             assert knowledge is not None
             yield recorded.lsn, recorded.fact, knowledge
         for projection in known.projections():
