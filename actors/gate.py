@@ -20,6 +20,7 @@ from .core.book.numbers import exact
 from .core.books import Books
 from .core.gate.answers import Answered, Answers, answered
 from .core.gate.asked import Identity
+from .core.gate.counters import Tally
 from .core.gate.decision import Decided, Knowledge, decide
 from .core.gate.gathered import Limits, gather
 from .core.gate.reply import decision, undecided
@@ -69,6 +70,7 @@ class Gate:
     ticket_s: Callable[[], float]
     lsn: Callable[[], int]
     """The number of the newest fact."""
+    tally: Tally = attrs.field(factory=Tally, init=False)
     _known: Knowledge | None = attrs.field(default=None, init=False)
     _revision: int = attrs.field(default=-1, init=False)
     """Of the halts that are in `_known`."""
@@ -81,6 +83,14 @@ class Gate:
         """Judge an order; with `amends` what one that works is to become. What is permitted counts
         when this returns, and a killed process does not lose it. `about`: the id of the question.
         """
+        began_s = self.clock.monotonic_s()
+        answer = self._check(order, who, about, amends=amends)
+        self.tally.took(self.clock.monotonic_s() - began_s)
+        return answer
+
+    def _check(
+        self, order: OrderAsked, who: Identity, about: MessageId, *, amends: bool
+    ) -> Decision:
         if not self.serves():
             return self._undecided("gate_unavailable", AWAY)
         doubt = self.doubt()
@@ -115,6 +125,8 @@ class Gate:
         if doubt is not None:
             # It is history, and may not be in the books: nobody is told to send it.
             return self._undecided("in_doubt", doubt)
+        verdict = found.verdict
+        self.tally.decided(verdict.decision, verdict.code, verdict.scope)
         return decision(found, about)
 
     def _record(
@@ -171,6 +183,7 @@ class Gate:
         return known
 
     def _undecided(self, code: Code, missing: str) -> Decision:
+        self.tally.decided("block", code, None)
         return undecided(
             code,
             missing,

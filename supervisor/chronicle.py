@@ -7,6 +7,7 @@ import attrs
 import structlog
 import trio
 
+from ..actors.core.gate.counters import Freezes
 from ..actors.messages import (
     ActorKillAsked,
     ActorSilent,
@@ -81,6 +82,7 @@ class Chronicle:
     """The ledger, for whoever has something to record."""
 
     ledger: Ledger
+    freezes: Freezes = attrs.field(factory=Freezes, init=False)
 
     def record(self, fact: Fact) -> None:
         self._record(fact)
@@ -149,6 +151,7 @@ class Chronicle:
             self.tell(fact)
 
     def tell(self, fact: Fact, **more: object) -> None:
+        self.freezes.saw(fact)
         tag = str(type(fact).__struct_config__.tag)
         fields = {name: getattr(fact, name) for name in _logged(fact)}
         log = structlog.get_logger("riskd.fact")

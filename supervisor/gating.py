@@ -1,6 +1,7 @@
 """The gate, put together: its actor, what the socket asks of it, and who may ask."""
 
 from collections.abc import Callable, Mapping
+from itertools import islice
 
 import attrs
 import trio
@@ -8,13 +9,18 @@ import trio
 from ..actors import gate, position_keeper
 from ..actors.actor import as_child
 from ..actors.control import CommandUnconfirmed, Handler
+from ..actors.core.access import Caller
 from ..actors.core.gate.asked import Identity
+from ..actors.core.gate.counters import gauges
 from ..actors.core.gate.decision import Knowledge
 from ..actors.core.gate.gathered import Limits
+from ..actors.core.gate.reply import instant
 from ..actors.core.gate.ruleset import Ruleset
+from ..actors.core.gate.view import Moment
+from ..actors.core.limit_rows import rows
 from ..actors.gate import Gate
 from ..actors.mailbox import Registry
-from ..actors.messages import Command
+from ..actors.messages import Command, CountersAre, Reply, ShowCounters
 from ..actors.orders import Orders
 from ..actors.ports import Clock
 from .books import Bookkeeping
@@ -25,6 +31,8 @@ from .tree import ChildSpec, Supervisor
 
 SETTLE_TIMEOUT_S = 10.0
 """For a disk that is slow. Whoever waits longer is told that nobody knows."""
+RULES_MEASURED_MAX = 100
+"""For one answer: all that is asked meanwhile waits for it."""
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -42,8 +50,10 @@ class Gating:
     """Whose orders those of each worker are."""
     gate: Gate = attrs.field(init=False)
     _orders: Orders = attrs.field(init=False)
+    _since: str = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
+        self._since = instant(self.clock.now())
         mailbox = self.registry.add(gate.NAME, capacity=64)
         ledger = self.chronicle.ledger
         keeper = self.registry[position_keeper.NAME]
@@ -77,7 +87,21 @@ class Gating:
         return ChildSpec("trading", trading.run, kind="supervisor", shutdown=2.0)
 
     def handlers(self) -> dict[type[Command], Handler]:
-        return self._orders.handlers()
+        return {**self._orders.handlers(), ShowCounters: self._counters}
+
+    async def _counters(self, _caller: Caller, _command: Command) -> Reply:
+        moment = Moment(self.clock.now(), self.clock.monotonic_s())
+        found = rows(self.known.limits, self.known.books, moment)
+        measured = list(gauges(islice(found, RULES_MEASURED_MAX)))
+        tally = self.gate.tally
+        return CountersAre(
+            lsn=self.chronicle.ledger.lsn,
+            since=self._since,
+            counters=[*tally.counters(), *self.chronicle.freezes.counters()],
+            gauges=measured,
+            histograms=[tally.latency()],
+            more=next(found, None) is not None,
+        )
 
     def knowledge(self) -> Knowledge:
         """For whoever looks at how things stand when nobody asks."""

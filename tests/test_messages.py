@@ -18,6 +18,7 @@ import msgspec
 import pytest
 from riskd.actors import messages as m
 from riskd.actors.messages.book import Fill, Mark
+from riskd.actors.messages.counters import Bucket, Counter, Gauge, Histogram
 from riskd.config.schema.rules import MaxPosition
 
 GOLDEN = Path(__file__).parent / "golden" / "messages"
@@ -159,6 +160,7 @@ SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
     m.ShowPositions(id=17, account="main", symbol="BTCUSDT", after=("main", "ADAUSDT"), limit=50),
     m.ShowOrders(id=18, account="main", symbol="BTCUSDT", after=("main", "o-1"), limit=50),
     m.ShowPnl(id=19, account="main"),
+    m.ShowCounters(id=67),
     m.ShowLimits(id=15, account="main", scope="account:main", after="max_position@all", limit=7),
     m.SetLimit(
         id=16,
@@ -205,6 +207,15 @@ SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
     m.OrdersAre(id=18, lsn=42, accounts=["main"], orders=[{"id": "o-2"}], more=True),
     m.PnlIs(id=19, lsn=42, accounts=[{"account": "main", "equity": "1000"}]),
     m.LimitsAre(id=15, lsn=12, on_excess="block", limits=[{"rule": "max_position@all"}], more=True),
+    m.CountersAre(
+        id=67,
+        lsn=12,
+        since="2026-01-02T03:04:05Z",
+        counters=[Counter(name="risk_gate_blocks_total", labels={"code": "halted"}, value=3)],
+        gauges=[Gauge(name="risk_limit_headroom", labels={"rule": "max_net@all"}, value=None)],
+        histograms=[Histogram(name="s", buckets=[Bucket(le=0.001, count=2)], count=3, sum=0.0125)],
+        more=False,
+    ),
     m.Rearmed(id=66, lsn=12, rule="repeated_execution@all"),
     m.LimitsChanged(id=16, lsn=12, changes=[CHANGE]),
     m.ReloadPreviewed(

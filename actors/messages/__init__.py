@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from . import (
     accounts,
+    counters,
     daemon,
     gate,
     halts,
@@ -69,6 +70,7 @@ from .base import (
     Reply,
     Report,
 )
+from .counters import CountersAre, ShowCounters
 from .daemon import (
     ConfigIs,
     ConfigRefused,
@@ -226,6 +228,7 @@ ClientCommand = (
     | gate.Commands
     | limits.Commands
     | overrides.Commands
+    | counters.Commands
     | watching.Commands
 )
 """What may arrive on the socket. Anything else gets a typed error."""
@@ -240,6 +243,7 @@ AnyReply = (
     | gate.Replies
     | limits.Replies
     | overrides.Replies
+    | counters.Replies
 )
 AnyPush = talk.Pushes
 AnyFact = (
@@ -307,6 +311,7 @@ __all__ = [
     "ConfigIs",
     "ConfigRefused",
     "ConfigReloaded",
+    "CountersAre",
     "DaemonStarted",
     "DaemonStopped",
     "Decision",
@@ -403,6 +408,7 @@ __all__ = [
     "SetLimit",
     "Setting",
     "ShowConfig",
+    "ShowCounters",
     "ShowHalts",
     "ShowLimits",
     "ShowOrders",

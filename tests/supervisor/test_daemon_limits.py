@@ -7,13 +7,19 @@ from typing import Any
 from riskd.actors.messages import (
     Actors,
     ActorsAre,
+    Check,
+    CountersAre,
+    Decision,
+    Freeze,
     LimitsAre,
     LimitsChanged,
+    OrderAsked,
     PreviewReload,
     Reload,
     Reloaded,
     ReloadPreviewed,
     SetLimit,
+    ShowCounters,
     ShowLimits,
 )
 
@@ -92,3 +98,20 @@ def test_what_the_file_loosened_while_nobody_ran_is_in_force_when_riskd_serves(
     assert isinstance(actors, ActorsAre)
     names = [str(row["name"]) for row in actors.actors]
     assert names.index("ledger") < names.index("limits") < names.index("settings")
+
+
+def test_what_was_decided_and_what_is_left_is_counted(start: Start, place: Path) -> None:
+    loss = "[[rules]]\nkind = 'daily_loss'\nscope = 'account:main'\nmax_loss = '400'\n"
+    daemon = start("--config", str(written(place, "2", loss))).wait_ready()
+    daemon.ask(Freeze(scope="account:main", reason="to see it counted"))
+    asked = OrderAsked(client_order_id="a", account="main", symbol="X", side="buy", qty="1")
+    assert isinstance(daemon.ask(Check(order=asked)), Decision)
+    reply = daemon.ask(ShowCounters())
+    assert isinstance(reply, CountersAre)
+    found = {(one.name, *one.labels.values()): one.value for one in reply.counters}
+    assert found["risk_gate_blocks_total", "halted", "account:main"] == 1
+    assert found["freeze_triggered_total", "manual"] == 1
+    (check,) = reply.histograms
+    assert (check.name, check.count) == ("risk_gate_check_seconds", 1)
+    left = {one.labels["rule"]: one.value for one in reply.gauges if "headroom" in one.name}
+    assert left["daily_loss@account:main"] == "400"

@@ -35,6 +35,7 @@ from . import show, show_limits, talk
 from .accounts import COMMANDS as ACCOUNTS
 from .audit import audit
 from .book import book
+from .counters import counters
 from .halting import COMMANDS as HALTING
 from .journal import journal
 from .limits import limits
@@ -252,7 +253,7 @@ def _preview() -> None:
     emit(document, [*words, *show_limits.changes(reply.limits)])
 
 
-for _command in (*HALTING, *ACCOUNTS, limits, override, audit, journal, book):
+for _command in (*HALTING, *ACCOUNTS, limits, override, audit, journal, book, counters):
     main.add_command(_command)
 
 
