@@ -12,19 +12,18 @@ The actor also sees to what the configuration loosens: as long as the limits in 
 it says, it goes on trying. Until then the tighter ones stay in force.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import attrs
 import trio
 
 from ..config.schema import OnExcess
-from ..config.schema.rules import AnyRule
 from .core import limits as core
 from .core.gate.memory import Memory
 from .core.gate.ruleset import Ruleset
 from .core.kill_switch import NotAllowed, Rules, second
-from .core.limits import LimitsInForce
+from .core.limits import Configured, LimitsInForce
 from .messages import (
     By,
     LimitChange,
@@ -46,8 +45,6 @@ RETRY_S = 1.0
 """After a loosening that the disk did not confirm."""
 
 Changes = tuple[LimitChange, ...]
-Configured = tuple[OnExcess, Iterable[tuple[AnyRule, str]]]
-"""What the configuration says: of orders that ask for too much, and each rule with its source."""
 
 
 @attrs.frozen
@@ -97,6 +94,10 @@ class Limiter:
     def on_excess(self) -> OnExcess:
         return self.limits.on_excess
 
+    @property
+    def on_excess_of(self) -> Mapping[str, OnExcess]:
+        return self.limits.on_excess_of
+
     # --- what changes them
 
     def follow(self, by: By) -> tuple[Changes, Changes]:
@@ -116,7 +117,7 @@ class Limiter:
 
     def wanted(self) -> Limits:
         """What is in force once everything that the configuration says is."""
-        return core.adopt(self.limits.now, *self.configured())
+        return core.adopt(self.limits.now, self.configured())
 
     def next_fact(self) -> LimitsTightened | LimitsLoosened | None:
         """On the way to what the configuration says. None: it is so."""

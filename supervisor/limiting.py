@@ -21,9 +21,9 @@ from ..actors.core.books import Books
 from ..actors.core.gate.view import Moment
 from ..actors.core.kill_switch import NotAllowed, Rules
 from ..actors.core.limit_rows import rows
-from ..actors.core.limits import LimitsInForce
+from ..actors.core.limits import Configured, LimitsInForce
 from ..actors.core.overrides import Overrides
-from ..actors.limits import Adopt, Asked, Changes, Configured, Limiter, Loosener
+from ..actors.limits import Adopt, Asked, Changes, Limiter, Loosener
 from ..actors.mailbox import ActorDied, AskTimeout, Mailbox, MailboxFull, Registry
 from ..actors.messages import (
     By,
@@ -122,7 +122,7 @@ class Limiting:
 
     def _preview(self, config: Config) -> Changes:
         now = self.in_force.now
-        return core.changes(now, core.adopt(now, *_said(config)), overrules=True)
+        return core.changes(now, core.adopt(now, _said(config)), overrules=True)
 
     # --- what the socket answers
 
@@ -153,6 +153,7 @@ class Limiting:
         return LimitsAre(
             lsn=self.chronicle.ledger.lsn,
             on_excess=self.in_force.now.on_excess,
+            on_excess_of=self.in_force.now.on_excess_of,
             limits=page[: command.limit],
             more=len(page) > command.limit,
         )
@@ -191,4 +192,6 @@ class Limiting:
 
 
 def _said(config: Config) -> Configured:
-    return config.gate.on_excess, [(each.rule, each.source) for each in configured(config)]
+    own = {name: each.on_excess for name, each in config.accounts.items() if each.on_excess}
+    rules = [(each.rule, each.source) for each in configured(config)]
+    return Configured(config.gate.on_excess, rules, own)

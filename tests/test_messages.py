@@ -97,6 +97,7 @@ CHANGE = m.LimitChange(
 )
 LIMITS = m.Limits(
     on_excess="block",
+    on_excess_of={"main": "scale_down"},
     rules=(
         m.Given(
             rule=MaxPosition(max_qty=Decimal("1.5")),

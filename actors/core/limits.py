@@ -18,9 +18,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from ...config.schema import OnExcess
 from ...config.schema.rules import AnyRule
@@ -37,6 +38,7 @@ from ..messages import (
     Setting,
 )
 from ..messages.limits import CHANGES_TOLD_MAX, Value
+from . import excess
 from .book.numbers import fault
 from .books import Books
 from .gate.memory import Memory
@@ -52,8 +54,6 @@ SETTINGS_BYTES_MAX = 150_000
 """What persons have set, as JSON. It has to fit into a fact beside all rules."""
 TEXT_MAX = 200
 """Characters of a value, where people read it."""
-GATE = "gate"
-"""What stands for the configuration's section where a rule's name would."""
 NOTHING = Limits(on_excess="block", rules=(), settings=())
 """Before the first fact."""
 
@@ -63,22 +63,36 @@ _encode = msgspec.json.Encoder().encode
 # --- what is wanted -------------------------------------------------------------------------------
 
 
-def adopt(old: Limits, on_excess: OnExcess, rules: Iterable[tuple[AnyRule, str]]) -> Limits:
-    """The limits once the configuration says this: each rule with its source. What persons have
-    set stays, where the configuration says of it what it said before."""
+class Configured(NamedTuple):
+    """What the configuration says: of orders that ask for too much, in all accounts and in those
+    that have their own word, and each rule with its source."""
+
+    on_excess: OnExcess
+    rules: Iterable[tuple[AnyRule, str]]
+    on_excess_of: Mapping[str, OnExcess] = {}
+
+
+def adopt(old: Limits, said: Configured) -> Limits:
+    """The limits once the configuration says this. What persons have set stays, where the
+    configuration says of it what it said before."""
     before = {given.rule.id: configured(given) for given in old.rules}
     of_rule: dict[str, list[Setting]] = {}
     for setting in old.settings:
         of_rule.setdefault(setting.rule, []).append(setting)
     found, kept = [], []
-    for rule, source in rules:
+    for rule, source in said.rules:
         settings = _still_set(before.get(rule.id), rule, of_rule.get(rule.id, []))
         now = _all_set(rule, settings)
         if now is None:
             now, settings = rule, []
         found.append(Given(rule=now, source=source, configured=rule if settings else None))
         kept += settings
-    return Limits(on_excess=on_excess, rules=tuple(found), settings=tuple(kept))
+    return Limits(
+        on_excess=said.on_excess,
+        on_excess_of=dict(said.on_excess_of),
+        rules=tuple(found),
+        settings=tuple(kept),
+    )
 
 
 def configured(given: Given) -> AnyRule:
@@ -172,7 +186,7 @@ def _replaced(limits: Limits, given: Given, rule: AnyRule, settings: Sequence[Se
     is_set = any(each.rule == rule.id for each in settings)
     new = Given(rule=rule, source=given.source, configured=configured(given) if is_set else None)
     rules = tuple(new if each is given else each for each in limits.rules)
-    return Limits(on_excess=limits.on_excess, rules=rules, settings=tuple(settings))
+    return replace(limits, rules=rules, settings=tuple(settings))
 
 
 def _size(limits: Limits) -> int:
@@ -276,8 +290,10 @@ def tightened(old: Limits, new: Limits) -> Limits:
         for place, each in before.items()
         if each.rule in held or place in settings
     ]
+    on_excess, on_excess_of = excess.tightened(old, new)
     found = Limits(
-        on_excess="block" if "block" in (old.on_excess, new.on_excess) else "scale_down",
+        on_excess=on_excess,
+        on_excess_of=on_excess_of,
         rules=tuple(rules),
         settings=(*kept, *settings.values()),
     )
@@ -287,7 +303,7 @@ def tightened(old: Limits, new: Limits) -> Limits:
 def _is_all_of(new: Limits, found: Limits) -> bool:
     """Are they the same but for the order?"""
     return (
-        found.on_excess == new.on_excess
+        (found.on_excess, found.on_excess_of) == (new.on_excess, new.on_excess_of)
         and {each.rule.id: each for each in found.rules}
         == {each.rule.id: each for each in new.rules}
         and {(each.rule, each.key): each for each in found.settings}
@@ -302,10 +318,7 @@ def changes(old: Limits, new: Limits, *, overrules: bool = False) -> tuple[Limit
 
 
 def _changes(old: Limits, new: Limits, *, overrules: bool) -> Iterator[LimitChange]:
-    if old.on_excess != new.on_excess:
-        keys = (KeyChange(key="on_excess", old=old.on_excess, new=new.on_excess),)
-        how = "tightened" if new.on_excess == "block" else "loosened"
-        yield LimitChange(rule=GATE, how=how, keys=keys)  # type: ignore[arg-type]  # it is one of them
+    yield from excess.changes(old, new)
     before = {given.rule.id: given.rule for given in old.rules}
     for given in new.rules:
         was = before.pop(given.rule.id, None)
@@ -406,6 +419,10 @@ class LimitsInForce:
     @property
     def on_excess(self) -> OnExcess:
         return self.now.on_excess
+
+    @property
+    def on_excess_of(self) -> Mapping[str, OnExcess]:
+        return self.now.on_excess_of
 
     def load(self, state: bytes | None) -> None:
         """Go back to a dump, or to before the first fact."""

@@ -9,7 +9,7 @@ from there on, or two where some of it tightens and some does not: what tightens
 from datetime import datetime
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from ...config.schema.gate import OnExcess
 from ...config.schema.rules import AnyRule
@@ -50,9 +50,10 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """All that is in force."""
+    """All that is in force. `on_excess_of`: of accounts that have their own."""
 
     on_excess: OnExcess
+    on_excess_of: dict[str, OnExcess] = field(default_factory=dict)
     rules: tuple[Given, ...]
     settings: tuple[Setting, ...]
 
@@ -125,6 +126,7 @@ class LimitsAre(Reply, frozen=True, kw_only=True, tag="limits"):
 
     lsn: int
     on_excess: OnExcess
+    on_excess_of: dict[str, OnExcess] = field(default_factory=dict)
     limits: Rows
     more: bool
 

@@ -16,8 +16,8 @@ class Gate(Section, frozen=True, kw_only=True):
         OnExcess,
         Meta(
             description="What becomes of an order that asks for more than a limit has left, unless "
-            "its rule says so itself. `scale_down`: it may have the rest, rounded down to whole "
-            "lots, if all rules pass that. `block`: it has nothing.",
+            "its rule or its account says so itself. `scale_down`: it may have the rest, rounded "
+            "down to whole lots, if all rules pass that. `block`: it has nothing.",
         ),
     ] = "block"
     ticket_s: Annotated[

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from msgspec import Meta
 
 from .base import Disagreement, Section, Zone
+from .gate import OnExcess
 
 ACCOUNTS_MAX = 256
 INSTRUMENTS_MAX = 20_000
@@ -97,6 +98,14 @@ class Account(Section, frozen=True, kw_only=True):
             description="The strategies that may trade in it. None named: any may.",
         ),
     ] = ()
+    on_excess: Annotated[
+        OnExcess | None,
+        Meta(
+            description="What becomes of an order of this account that asks for more than a limit "
+            "has left, unless its rule says so itself. Unset: as `gate.on_excess` says.",
+            examples=["scale_down"],
+        ),
+    ] = None
 
     def disagreements(self) -> Iterator[Disagreement]:
         """The book counts with so many digits."""

@@ -11,7 +11,7 @@ import pytest
 import trio
 from riskd.actors.core.books import Books
 from riskd.actors.core.kill_switch import NotAllowed, Rules
-from riskd.actors.core.limits import LimitsInForce
+from riskd.actors.core.limits import Configured, LimitsInForce
 from riskd.actors.limits import ATTEMPTS_MAX, RETRY_S, Adopt, Asked, Limiter, Loosener
 from riskd.actors.messages import (
     By,
@@ -65,7 +65,7 @@ class World:
     def limiter(self) -> Limiter:
         return Limiter(
             limits=self.in_force,
-            configured=lambda: ("block", [(rule, "config") for rule in self.said]),
+            configured=lambda: Configured("block", [(rule, "config") for rule in self.said]),
             record=self.record,
             publish=lambda: self.published.append(len(self.facts)),
             doubt=lambda: self.doubts,

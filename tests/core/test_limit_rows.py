@@ -50,7 +50,9 @@ class Desk:
                 AccountOpened(account=name, currency="USD", balance=balance, exchange=exchange)
             )
         self.tell(Booked(account=None, event=Tick(ts="2024-05-17T12:00:00Z")))
-        self.become(core.adopt(NOTHING, "block", [(rule, "config") for rule in rules]))
+        self.become(
+            core.adopt(NOTHING, core.Configured("block", [(rule, "config") for rule in rules]))
+        )
 
     def tell(self, fact: Fact) -> None:
         self._lsn += 1

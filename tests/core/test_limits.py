@@ -22,6 +22,7 @@ from riskd.actors.messages import (
     By,
     Fact,
     Given,
+    KeyChange,
     LimitChange,
     Limits,
     LimitsLoosened,
@@ -43,14 +44,15 @@ def order(qty: int | str) -> MaxOrderQty:
     return MaxOrderQty(max_qty=Decimal(qty), scope="account:main")
 
 
-def limits(*rules: AnyRule, on_excess: Any = "block") -> Limits:
+def limits(*rules: AnyRule, on_excess: Any = "block", **of: Any) -> Limits:
+    """`of`: what accounts have of their own."""
     given = tuple(Given(rule=rule, source="config") for rule in rules)
-    return Limits(on_excess=on_excess, rules=given, settings=())
+    return Limits(on_excess=on_excess, on_excess_of=of, rules=given, settings=())
 
 
 def read(old: Limits, *rules: AnyRule, on_excess: Any = "block") -> Limits:
     """The configuration says this now."""
-    return core.adopt(old, on_excess, [(rule, "config") for rule in rules])
+    return core.adopt(old, core.Configured(on_excess, [(rule, "config") for rule in rules]))
 
 
 def put(old: Limits, rule: str, key: str, value: Any) -> Limits:
@@ -119,6 +121,38 @@ def test_a_rule_that_is_taken_away_is_in_force_until_the_disk_has_it() -> None:
     (only,) = way(limits(position(2), order(5)), limits(order(5)))
     assert isinstance(only, LimitsLoosened)
     assert only.changes == (LimitChange(rule=POSITION, how="removed", keys=()),)
+
+
+WORDS = st.sampled_from(["block", "scale_down"])
+OWN = st.dictionaries(st.sampled_from(["main", "other"]), WORDS)
+
+
+@given(WORDS, OWN, WORDS, OWN)
+def test_no_account_cuts_down_before_the_disk_has_it(
+    before: str, was: dict[str, str], after: str, now: dict[str, str]
+) -> None:
+    """An account's own word goes before that of the gate, wherever it is said."""
+
+    def blocks(each: Limits, account: str) -> bool:
+        return each.on_excess_of.get(account, each.on_excess) == "block"
+
+    old, new = limits(on_excess=before, **was), limits(on_excess=after, **now)
+    for fact in way(old, new):
+        for account in ("main", "other", "third"):
+            if isinstance(fact, LimitsTightened) and blocks(old, account):
+                assert blocks(fact.limits, account)
+            if blocks(new, account):
+                assert blocks(fact.limits, account), "what tightens does not wait"
+
+
+def test_what_an_account_has_of_its_own_is_told() -> None:
+    (fact,) = way(limits(on_excess="scale_down"), limits(on_excess="scale_down", main="block"))
+    assert isinstance(fact, LimitsTightened)
+    key = KeyChange(key="on_excess", old="unset", new="block")
+    assert fact.changes == (LimitChange(rule="accounts.main", how="tightened", keys=(key,)),)
+    (fact,) = way(limits(main="block"), limits(main="scale_down"))
+    assert isinstance(fact, LimitsLoosened)
+    assert [(each.rule, each.how) for each in fact.changes] == [("accounts.main", "loosened")]
 
 
 def test_nothing_is_to_be_done_where_nothing_changes() -> None:

@@ -125,7 +125,7 @@ def test_the_table_has_every_row_and_what_is_set_by_hand(run: Run, asked: list[C
 
 def test_as_json_all_pages_are_one_document(run: Run) -> None:
     document = json.loads(run("limits", "--json").stdout)
-    assert document == {"lsn": 7, "on_excess": "block", "limits": ROWS}
+    assert document == {"lsn": 7, "on_excess": "block", "on_excess_of": {}, "limits": ROWS}
 
 
 def test_what_is_wanted_is_asked_for(run: Run, asked: list[Command]) -> None:

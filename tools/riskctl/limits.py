@@ -89,7 +89,12 @@ def _look(account: str | None = None, scope: str | None = None) -> Document:
         after = str(rows[-1]["rule"])
         reply = ask(ShowLimits(account=account, scope=scope, after=after), LimitsAre)
         rows += reply.limits
-    return {"lsn": reply.lsn, "on_excess": reply.on_excess, "limits": rows}
+    return {
+        "lsn": reply.lsn,
+        "on_excess": reply.on_excess,
+        "on_excess_of": reply.on_excess_of,
+        "limits": rows,
+    }
 
 
 def _row(rule: str) -> Document | None:

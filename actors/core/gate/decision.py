@@ -53,6 +53,8 @@ class Knowledge:
     modes: Mapping[str, Mode]
     """The strictest halt of each scope that has one."""
     on_excess: OnExcess
+    on_excess_of: Mapping[str, OnExcess] = attrs.field(factory=dict)
+    """Of accounts that have their own."""
     doubt: str | None = None
     """Why what is known can't be relied on."""
     answers: Answers | None = None
@@ -210,7 +212,7 @@ def _look(
         place=place,
         books=known.books,
         memories=known.memories,
-        default_on_excess=known.on_excess,
+        default_on_excess=known.on_excess_of.get(asked.order.account, known.on_excess),
         mode=mode,
         explains=explains,
         instead_of=working,

@@ -24,6 +24,8 @@ class Limits(Protocol):
     def memories(self) -> Mapping[str, Any]: ...
     @property
     def on_excess(self) -> OnExcess: ...
+    @property
+    def on_excess_of(self) -> Mapping[str, OnExcess]: ...
 
 
 def gather(
@@ -42,6 +44,7 @@ def gather(
         is_active=now.state == "ACTIVE",
         modes=strictest(now),
         on_excess=limits.on_excess,
+        on_excess_of=limits.on_excess_of,
         answers=answers,
         overrides=overrides,
     )

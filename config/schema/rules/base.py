@@ -93,7 +93,8 @@ class LimitRule(OrderRule, frozen=True, kw_only=True):
         Literal["block", "scale_down"] | None,
         Meta(
             description="What becomes of an order that asks for more than is left. `scale_down`: "
-            "it may have the rest, rounded down to whole lots. Unset: as `gate.on_excess` says."
+            "it may have the rest, rounded down to whole lots. Unset: as the "
+            "account says, or else `gate.on_excess`."
         ),
     ] = None
     warn_pct: Annotated[

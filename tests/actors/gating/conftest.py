@@ -44,6 +44,7 @@ class Limits:
     rules: Ruleset | None
     memories: Mapping[str, Any] = attrs.field(factory=dict)
     on_excess: Any = "block"
+    on_excess_of: Any = attrs.field(factory=dict)
 
 
 class Clock:

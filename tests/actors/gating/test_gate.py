@@ -24,6 +24,7 @@ from riskd.actors.messages import (
     UntilOperator,
 )
 from riskd.actors.messages.book import Cancel, Fill, Order
+from riskd.config.schema import rules as schema
 from trio.testing import assert_no_checkpoints
 
 Desk = Any  # the class of these fixtures lives in conftest.py
@@ -69,6 +70,22 @@ def test_or_the_second_has_the_rest_where_that_is_wanted(limited: Desk) -> None:
     assert answer.ticket is not None
     assert answer.ticket.max_qty == "4"
     assert limited.worst() == (10, 0)
+
+
+def test_the_word_of_the_account_goes_before_that_of_the_gate(limited: Desk) -> None:
+    limited.limits.on_excess = "scale_down"
+    limited.limits.on_excess_of = {"main": "block", "other": "scale_down"}
+    assert limited.check(order("a", qty="11")).decision == "block"
+    again = limited.again()
+    again.limits.on_excess_of = {"main": "scale_down"}
+    assert again.check(order("b", qty="11")).decision == "scale_down"
+
+
+def test_the_word_of_the_rule_goes_before_that_of_the_account(desk: Desk) -> None:
+    rule = schema.MaxPosition(scope="account:main", max_qty=Decimal(10), on_excess="block")
+    limited = type(desk)([rule])
+    limited.limits.on_excess_of = {"main": "scale_down"}
+    assert limited.check(order("a", qty="11")).decision == "block"
 
 
 def test_a_decision_is_a_fact_that_judges_by_everything_before_it(desk: Desk) -> None:
