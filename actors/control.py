@@ -39,6 +39,7 @@ import msgspec
 import trio
 from structlog.typing import FilteringBoundLogger
 
+from .attended import Gone, attended
 from .core.access import Access, Caller, Denied, Peer, Tokens, admit, greet, permit, yields_to
 from .core.subscription import Subscription, unknown_fact
 from .core.wire import ErrorCode, Lines, LineTooLong, blank, parse
@@ -178,8 +179,10 @@ class Control:
         tokens: Tokens,
         version: str,
         urgent: Collection[type[Command]] = (),
+        patient: Collection[type[Command]] = (),
     ) -> None:
-        """`urgent` commands wait for nobody else's."""
+        """`urgent` commands wait for nobody else's. `patient` ones take long, and are given up when
+        whoever gave them has gone."""
         self._listeners = tuple(listeners)
         self._limits = limits
         self._access = access
@@ -189,6 +192,7 @@ class Control:
         self._tokens = tokens
         self._version = version
         self._urgent = frozenset(urgent)
+        self._patient = frozenset(patient)
         self._turns = Turns()
         self._clients: dict[_Client, None] = {}
         self._tally = _Tally()
@@ -487,6 +491,8 @@ class Control:
             )
         else:
             handler = self._handlers.get(type(command))
+            if handler is not None and type(command) in self._patient:
+                handler = partial(attended, client.socket, handler)
             client.unsent += await self._obey(client.caller, command, handler)
 
     async def _obey(self, caller: Caller, command: Command, handler: Handler | None) -> bytes:
@@ -500,7 +506,7 @@ class Control:
         except CommandRefused as no:
             refused = Refused(id=command.id, code=no.code, message=str(no), problems=no.problems)
             return _encode(refused)
-        except CommandUnavailable as away:
+        except (CommandUnavailable, Gone) as away:
             is_begun = isinstance(away, CommandUnconfirmed)
             code: ErrorCode = "not_confirmed" if is_begun else "unavailable"
             return self._fault(command.id, code, str(away))

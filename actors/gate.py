@@ -48,6 +48,10 @@ AWAY = "the gate is being started, or has crashed"
 UNLIMITED = "the limits are not in force yet"
 
 
+class NotJudged(Exception):
+    """Whatever was asked now would be blocked, because of riskd and not of an order."""
+
+
 @attrs.define(eq=False, kw_only=True)
 class Gate:
     """It outlives the actor: all it knows is in the ledger."""
@@ -166,6 +170,17 @@ class Gate:
         if self.keeps_positions() or decided.verdict.decision == "block":
             return False
         return decided.view is None or decided.view.adds_risk
+
+    def trusted(self) -> Knowledge:
+        """What an order would be judged by now. Raises NotJudged."""
+        known = self.knowledge()
+        doubt = None if self.serves() else AWAY
+        doubt = doubt or self.doubt() or (UNLIMITED if known is None else None)
+        if doubt is None and not self.keeps_positions():
+            doubt = "nobody keeps the positions now"
+        if known is None or doubt is not None:
+            raise NotJudged(doubt)
+        return known
 
     def knowledge(self) -> Knowledge | None:
         """What a decision rests on; None while nobody has said what the limits are.

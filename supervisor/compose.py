@@ -84,6 +84,7 @@ from .limiting import Limiting
 from .looks import Outside
 from .loop_watch import LoopWatch
 from .status import NOT_BUILT, find, tree_rows
+from .studies import PATIENT, Studies
 from .tree import ChildSpec, Context, NotRunning, Ports, Supervisor
 
 TICKET_S = 2.0
@@ -129,6 +130,7 @@ class Riskd:
     _workers: Mapping[str, Identity] = attrs.field(factory=dict, init=False)
     """Whose orders those of each worker are. Empty: no worker is started yet."""
     limiting: Limiting = attrs.field(init=False)
+    _studies: Studies = attrs.field(init=False)
     _control: Control = attrs.field(init=False)
     _started_at: str = attrs.field(init=False)
     _started_s: float = attrs.field(init=False)
@@ -163,6 +165,7 @@ class Riskd:
             tokens=Tokens(),
             version=self.version,
             urgent=URGENT,
+            patient=PATIENT,
         )
         self.root = self._tree()
 
@@ -204,6 +207,9 @@ class Riskd:
             limits=self.limiting.limiter,
             ticket_s=lambda: self.configuration.current.gate.ticket_s,
             workers=self._workers,
+        )
+        self._studies = Studies(
+            gate=self.gating.gate, chronicle=self.chronicle, clock=self.clock, outside=self.outside
         )
         self.watching = LimitWatching(
             halting=self.brakes.switch,
@@ -370,6 +376,7 @@ class Riskd:
             **self.books.handlers(),
             **self._views.handlers(),
             **self.gating.handlers(),
+            **self._studies.handlers(),
             **self.watching.handlers(),
             **self.limiting.handlers(),
         }

@@ -6,6 +6,8 @@ import attrs
 
 from ..actors.core.books import Books
 from ..actors.core.gate.answers import Answers
+from ..actors.core.gate.decision import Knowledge
+from ..actors.core.gate.gathered import gather
 from ..actors.core.halts import Halts
 from ..actors.core.limits import LimitsInForce
 from ..actors.core.overrides import Overrides
@@ -25,6 +27,13 @@ class Known:
     )
     answers: Answers = attrs.field(factory=Answers)
     overrides: Overrides = attrs.field(factory=Overrides)
+
+    def knowledge(self) -> Knowledge:
+        """What a decision rests on, where no gate is: of a copy nobody has to say that its limits
+        are known."""
+        found = gather(self.books, self.halts, self.limits, self.answers, self.overrides)
+        assert found is not None, "a projection of limits always has rules"
+        return found
 
     def projections(self) -> tuple[Projection, ...]:
         """All of them, in the order in which each fact is applied."""

@@ -5,11 +5,11 @@ is made in a thread of its own, and a caller that is cancelled leaves at once. T
 threads as there may be triggers; looks that hang keep theirs, and in the end no other is made,
 which whoever waits sees as one that doesn't answer.
 
-A command is no part of riskd. It gets no shell, no input, little of the environment (where secrets
-are) and a process group of its own, which is killed at its end: nothing that it started goes on,
-unless it took care to leave. Of its output the first bit is kept, and some more read and dropped.
-Whoever goes on after that writes to nobody, which ends most programs: it fills no memory, and takes
-no time from the loop.
+A command is no part of riskd. It gets no shell, no input but a question of riskd's own, little of
+the environment (where secrets are) and a process group of its own, which is killed at its end:
+nothing that it started goes on, unless it took care to leave. Of its output the first bit is kept,
+and some more read and dropped. Whoever goes on after that writes to nobody, which ends most
+programs: it fills no memory, and takes no time from the loop.
 """
 
 import contextlib
@@ -41,6 +41,8 @@ STATUS_BYTES_MAX = 4_096
 SAID_BYTES_MAX = 1_024
 HEARD_BYTES_MAX = 1_048_576
 """Of a command's output. Then nobody reads it any more."""
+ANSWER_BYTES_MAX = 12_582_912
+"""Of what is asked for its output: less than a client takes as one reply."""
 _CHUNK = 65_536
 
 
@@ -50,6 +52,7 @@ class Outside:
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = {key: environment[key] for key in PASSED_ON if key in environment}
         self._threads = trio.CapacityLimiter(TRIGGERS_MAX)
+        self._asking = trio.CapacityLimiter(1)
 
     async def is_there(self, path: str) -> bool:
         return await self.apart(partial(_is_there, Path(path)))
@@ -64,9 +67,26 @@ class Outside:
         finally:
             run.end()
 
-    async def apart(self, act: Callable[[], T]) -> T:
+    async def ask(self, argv: Sequence[str], question: bytes, timeout_s: float) -> Ran:
+        """Run a command for what it says to a question, one after another, and beside the looks: a
+        whole answer may be long."""
+        run = _Run(
+            argv,
+            timeout_s,
+            self._environment,
+            question=question,
+            said_max=ANSWER_BYTES_MAX,
+            heard_max=ANSWER_BYTES_MAX,
+        )
+        try:
+            return await self.apart(run.perform, self._asking)
+        finally:
+            run.end()
+
+    async def apart(self, act: Callable[[], T], threads: trio.CapacityLimiter | None = None) -> T:
         """The result of `act()`, or what it raised. Whoever is cancelled leaves at once."""
-        return await trio.to_thread.run_sync(act, abandon_on_cancel=True, limiter=self._threads)
+        limiter = threads or self._threads
+        return await trio.to_thread.run_sync(act, abandon_on_cancel=True, limiter=limiter)
 
 
 def _is_there(path: Path) -> bool:
@@ -99,11 +119,21 @@ class _Run:
     """One run of a command. It is ended by its own end, by its time, or by whoever waits for it."""
 
     def __init__(
-        self, argv: Sequence[str], timeout_s: float, environment: Mapping[str, str]
+        self,
+        argv: Sequence[str],
+        timeout_s: float,
+        environment: Mapping[str, str],
+        *,
+        question: bytes = b"",
+        said_max: int = SAID_BYTES_MAX,
+        heard_max: int = HEARD_BYTES_MAX,
     ) -> None:
         self._argv = argv
         self._timeout_s = timeout_s
         self._environment = environment
+        self._question = question
+        self._said_max = said_max
+        self._heard_max = heard_max
         self._lock = threading.Lock()
         self._group: int | None = None
         """Its process group; None before it began and once its leader is no more."""
@@ -117,15 +147,19 @@ class _Run:
 
     def perform(self) -> Ran:
         """In the thread."""
-        process = subprocess.Popen(  # noqa: S603 - the command is the configuration's
-            list(self._argv),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=self._environment,
-            cwd="/",
-            start_new_session=True,
-        )
+        # A file in memory: nobody has to write to a command that does not read.
+        with os.fdopen(os.memfd_create("question"), "wb+") as question:
+            question.write(self._question)
+            question.seek(0)
+            process = subprocess.Popen(  # noqa: S603 - it is the configuration's, or riskd's own
+                list(self._argv),
+                stdin=question,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                cwd="/",
+                start_new_session=True,
+            )
         with self._lock:
             self._group = process.pid
             if self._is_unwanted:
@@ -145,7 +179,7 @@ class _Run:
         ends_s = time.monotonic() + self._timeout_s
         file = output.fileno()
         os.set_blocking(file, False)
-        said, heard = b"", 0
+        said, heard = bytearray(), 0
         with contextlib.ExitStack() as held:
             ended = os.pidfd_open(process_id)
             held.callback(os.close, ended)
@@ -156,14 +190,14 @@ class _Run:
                 ready = {each for each, _ in poll.poll(left_s * 1e3)}
                 if file in ready:
                     chunk = _chunk(file)
-                    said += chunk[: SAID_BYTES_MAX - len(said)]
+                    said += chunk[: self._said_max - len(said)]
                     heard += len(chunk)
-                    if not chunk or heard > HEARD_BYTES_MAX:
+                    if not chunk or heard > self._heard_max:
                         poll.unregister(file)
                         output.close()
                 elif ended in ready:
-                    return True, said
-        return False, said
+                    return True, bytes(said)
+        return False, bytes(said)
 
     def _kill(self) -> None:
         if self._group is not None:

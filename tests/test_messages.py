@@ -176,6 +176,14 @@ SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
         id=17, rule="max_position@all", key="max_qty", reason="news is out", approved_by="alice"
     ),
     m.PreviewReload(id=18),
+    m.Explain(id=70, decision_id="1207"),
+    m.WhatIf(
+        id=71,
+        orders=[ASKED],
+        marks={"BTCUSDT": "-5%"},
+        limits=(m.LimitPut(rule="max_position@all", key="max_qty", value="3"),),
+        together=True,
+    ),
     m.Edge(id=15, strategy="mm", symbol="BTCUSDT", bps="2.5"),
     m.Welcome(
         id=1,
@@ -217,6 +225,8 @@ SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
         histograms=[Histogram(name="s", buckets=[Bucket(le=0.001, count=2)], count=3, sum=0.0125)],
         more=False,
     ),
+    m.Explained(id=70, explanation={"decision_id": "1207", "is_equal": True}),
+    m.Supposed(id=71, lsn=1206, decisions=[{"verdict": {"decision": "allow"}}]),
     m.Rearmed(id=66, lsn=12, rule="repeated_execution@all"),
     m.LimitsChanged(id=16, lsn=12, changes=[CHANGE]),
     m.ReloadPreviewed(
@@ -452,6 +462,7 @@ def test_every_message_has_its_sample_and_every_file_its_message() -> None:
         m.Halt,
         m.KeyChange,
         m.LimitChange,
+        m.LimitPut,
         m.Limits,
         m.Listing,
         m.OrderAsked,

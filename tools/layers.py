@@ -93,6 +93,8 @@ AREAS = (
             "supervisor.limiting",
             "supervisor.limit_watching",
             "supervisor.overriding",
+            "supervisor.studies",
+            "supervisor.study",
         ),
         ("", "actors", "adapters", "config", "supervisor"),
         SHELL | {"click", "rich"},

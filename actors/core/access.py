@@ -37,6 +37,7 @@ from ..messages import (
     Dropped,
     Edge,
     Expired,
+    Explain,
     Filled,
     Freeze,
     Hello,
@@ -68,6 +69,7 @@ from ..messages import (
     Trigger,
     Unfreeze,
     Version,
+    WhatIf,
 )
 
 TOKEN_BYTES = 32
@@ -103,6 +105,8 @@ PERMITTED: Mapping[type[Command], frozenset[Role]] = {
     ShowLimits: _PEOPLE,
     ShowOverrides: _PEOPLE,
     ShowCounters: _PEOPLE,
+    Explain: _EVERYONE,
+    WhatIf: _PEOPLE,
     KillActor: _OPERATORS,
     ShowConfig: _OPERATORS,
     Reload: _OPERATORS,

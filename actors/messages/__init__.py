@@ -30,6 +30,7 @@ from . import (
     limits,
     metrics,
     overrides,
+    supposing,
     talk,
     tree,
     watching,
@@ -176,6 +177,7 @@ from .overrides import (
     ShowOverrides,
     Terms,
 )
+from .supposing import Explain, Explained, LimitPut, Supposed, WhatIf
 from .talk import (
     Error,
     Hello,
@@ -229,6 +231,7 @@ ClientCommand = (
     | limits.Commands
     | overrides.Commands
     | counters.Commands
+    | supposing.Commands
     | watching.Commands
 )
 """What may arrive on the socket. Anything else gets a typed error."""
@@ -244,6 +247,7 @@ AnyReply = (
     | limits.Replies
     | overrides.Replies
     | counters.Replies
+    | supposing.Replies
 )
 AnyPush = talk.Pushes
 AnyFact = (
@@ -323,6 +327,8 @@ __all__ = [
     "EquityReported",
     "Error",
     "Expired",
+    "Explain",
+    "Explained",
     "Fact",
     "Filled",
     "Freeze",
@@ -342,6 +348,7 @@ __all__ = [
     "LeaseLapsed",
     "LeaseRenewed",
     "LimitChange",
+    "LimitPut",
     "LimitUnknown",
     "LimitWarned",
     "Limits",
@@ -422,6 +429,7 @@ __all__ = [
     "Subscribe",
     "Subscribed",
     "SupervisorEscalated",
+    "Supposed",
     "SwitchIs",
     "Taken",
     "Terms",
@@ -441,4 +449,5 @@ __all__ = [
     "Version",
     "VersionIs",
     "Welcome",
+    "WhatIf",
 ]

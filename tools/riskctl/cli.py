@@ -36,6 +36,7 @@ from .accounts import COMMANDS as ACCOUNTS
 from .audit import audit
 from .book import book
 from .counters import counters
+from .explaining import COMMANDS as EXPLAINING
 from .halting import COMMANDS as HALTING
 from .journal import journal
 from .limits import limits
@@ -253,7 +254,8 @@ def _preview() -> None:
     emit(document, [*words, *show_limits.changes(reply.limits)])
 
 
-for _command in (*HALTING, *ACCOUNTS, limits, override, audit, journal, book, counters):
+_GROUPS = (limits, override, audit, journal, book, counters)
+for _command in (*HALTING, *ACCOUNTS, *EXPLAINING, *_GROUPS):
     main.add_command(_command)
 
 

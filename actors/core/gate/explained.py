@@ -71,6 +71,7 @@ def explained(lsn: int, fact: OrderDecided, known: Knowledge) -> Document:
         "lsn": lsn,
         "at": instant(fact.at),
         "worker": fact.worker,
+        "amends": fact.amends,
         "order": msgspec.to_builtins(fact.order),
         "verdict": verdict(fact.verdict),
         "is_equal": is_same(fact, found.decided),

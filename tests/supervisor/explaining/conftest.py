@@ -160,9 +160,9 @@ class Day:
     def run(self, decisions: int) -> None:
         acts: list[tuple[Callable[[], None], int]] = [
             (self.ask, 200), (self.pass_time, 60), (self.fill, 60), (self.mark, 80),
-            (self.end, 60), (self.happen, 12), (self.again, 10), (self.limit, 6), (self.halt, 8),
-            (self.reset, 2), (self.hear_equity, 3), (self.trip, 2), (self.relist, 1),
-            (self.kill, 1), (self.remember, 1), (self.restart, 1),
+            (self.end, 60), (self.happen, 12), (self.again, 10), (self.amend, 20),
+            (self.limit, 6), (self.halt, 8), (self.reset, 2), (self.hear_equity, 3),
+            (self.trip, 2), (self.relist, 1), (self.kill, 1), (self.remember, 1), (self.restart, 1),
         ]  # fmt: skip
         some, weights = [act for act, _ in acts], [weight for _, weight in acts]
         while self.decisions < decisions:
@@ -335,6 +335,15 @@ class Day:
         if self.chance.random() < 0.3:
             who = self.chance.choice((Identity(), *WORKERS.values()))
         self.check(order, who)
+
+    def amend(self) -> None:
+        """One that works, or worked, is to become another."""
+        found = self.some()
+        if found is not None:
+            qty = self.chance.choice(("0.5", "4", "9.5", "60", "x"))
+            order = msgspec.structs.replace(found.order, qty=qty)
+            who = Identity(found.worker, found.worker_account, found.worker_strategy)
+            self.gate.check(order, who, amends=True)
 
     def fill(self) -> None:
         found = self.some()

@@ -10,7 +10,6 @@ import pytest
 from riskd.actors.core.gate.asked import Identity
 from riskd.actors.core.gate.decision import Knowledge
 from riskd.actors.core.gate.explained import explained, is_same, recompute
-from riskd.actors.core.gate.gathered import gather
 from riskd.actors.messages import OrderAsked, OrderDecided, Recorded
 from riskd.supervisor.known import Known
 
@@ -26,11 +25,7 @@ def folded(facts: list[bytes]) -> Iterator[tuple[int, OrderDecided, Knowledge]]:
     for stored in facts:
         recorded = decode(stored)
         if isinstance(recorded.fact, OrderDecided):
-            knowledge = gather(
-                known.books, known.halts, known.limits, known.answers, known.overrides
-            )
-            assert knowledge is not None
-            yield recorded.lsn, recorded.fact, knowledge
+            yield recorded.lsn, recorded.fact, known.knowledge()
         for projection in known.projections():
             projection.apply(recorded)
 
