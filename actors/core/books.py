@@ -31,13 +31,29 @@ from ..messages import (
     SessionClockSet,
     SessionReset,
 )
-from ..messages.book import Account, AmendRequest, AnyEvent, Fx, Instrument, Mark, Order, Session
-from ..messages.gate import OrderDecided
+from ..messages.book import (
+    Account,
+    Amend,
+    AmendReject,
+    AmendRequest,
+    AnyEvent,
+    Cancel,
+    Expire,
+    Fill,
+    Fx,
+    Instrument,
+    Mark,
+    Order,
+    Reject,
+    Session,
+)
+from ..messages.gate import OrderAcked, OrderDecided
 from .book.account import AccountBook
 from .book.line import Line
 from .book.past import FILLS_KEPT
 from .book.times import moment
 from .held import About, Equity, Held, Marked
+from .traits import OrderTraits, Row, Traits
 from .volatility import Swing, Volatility
 
 SCOPES_MAX = 10_000
@@ -55,6 +71,7 @@ class _State(msgspec.Struct):
     boot: str
     accounts: list["_Dumped"]
     swings: list[Swing] = []
+    traits: list[Row] = []
 
 
 class _Dumped(msgspec.Struct):
@@ -76,6 +93,7 @@ class Books:
         self.revision = 0
         """Another one whenever an account, a part of one or an instrument comes, goes or changes:
         what was found out about who is in which scope holds no longer."""
+        self.traits = OrderTraits()
         self._acts: Mapping[type[Fact], Callable[[Recorded, Any], None]] = {
             InstrumentListed: self._list,
             InstrumentDelisted: self._delist,
@@ -88,6 +106,7 @@ class Books:
             EquityDrifted: self._drift,
             EquityAgreed: self._agree,
             OrderDecided: self._decide,
+            OrderAcked: self._acknowledge,
             DaemonStarted: self._start,
         }
         self.load(None)
@@ -108,6 +127,7 @@ class Books:
         self.delisted: set[str] = set()
         self.clock: SessionClockSet | None = None
         self.volatility = Volatility()
+        self.traits = OrderTraits()
         self._boot = ""
         self._of: dict[str, tuple[AccountBook, ...]] = {}
         self._holders: dict[str, tuple[Held, ...]] = {}
@@ -118,6 +138,7 @@ class Books:
         self.listings = {listing.symbol: listing for listing in found.listings}
         self.delisted, self.clock, self._boot = set(found.delisted), found.clock, found.boot
         self.volatility.load(found.swings)
+        self.traits = OrderTraits(found.traits)
         for one in found.accounts:
             parts = {name: self._loaded(part) for name, part in one.parts.items()}
             book = self._measured(self._loaded(one.book), one.about.name)
@@ -145,6 +166,7 @@ class Books:
             "clock": self.clock,
             "boot": self._boot,
             "swings": self.volatility.dump(),
+            "traits": list(self.traits.rows()),
         }
         return _pieces(_encode(head), [_fixed(held) for held in self.accounts.values()])
 
@@ -257,7 +279,10 @@ class Books:
         concerned = [accounts[fact.account]] if fact.account is not None else self._all(event)
         is_newest = False
         for held in concerned:
+            is_new = type(event) is Order and _is_new(held, event.id)
             held.apply(event)
+            if type(event) in _OF_ORDERS:
+                self._trace(held, event, is_new=is_new)
             if isinstance(event, Mark):
                 line = held.book.worth.marks.get(event.symbol)
                 if line is not None and line.is_newest(held.book.arrived):
@@ -281,6 +306,23 @@ class Books:
             return Marked(at, monotonic_s, self._boot)
         late_s = (at - moment(line.keys[-1][0])).total_seconds()
         return Marked(at, monotonic_s, self._boot, max(late_s, 0.0))
+
+    def _trace(self, held: Held, event: AnyEvent, *, is_new: bool) -> None:
+        """An order was heard of, and may be over."""
+        account = held.about.name
+        if isinstance(event, Order):
+            before = self.traits.find(account, event.id)
+            if is_new or before is not None:
+                traits = before or Traits(event.symbol, event.side, is_asked=False)
+                self.traits.put(account, event.id, _heard(traits, event))
+        name = event.order if isinstance(event, Fill) else getattr(event, "id", None)
+        if isinstance(name, str):
+            if isinstance(event, _SPOKEN):
+                self.traits.confirm(account, name)
+            self.traits.settle(held, name)
+
+    def _acknowledge(self, _recorded: Recorded, fact: OrderAcked) -> None:
+        self.traits.confirm(fact.account, fact.client_order_id)
 
     def _all(self, event: AnyEvent) -> list[Held]:
         """A rate is one of the currency of all that are open. Those that are closed may have
@@ -311,6 +353,14 @@ class Books:
             owners.append(f"worker:{fact.worker}")
         if held.place(order, tuple(owners)):
             self._regroup()
+        is_stop = asked.order_type in ("stop", "stop_limit")
+        if is_stop or asked.reduce_only:
+            traits = Traits(
+                asked.symbol, asked.side, is_stop, asked.reduce_only, owners=tuple(owners)
+            )
+            self.traits.put(asked.account, asked.client_order_id, traits)
+        else:
+            self.traits.drop(asked.account, asked.client_order_id)
 
     def _hear_equity(self, recorded: Recorded, fact: EquityReported) -> None:
         about = self.accounts[fact.account].about
@@ -321,6 +371,21 @@ class Books:
 
     def _agree(self, _recorded: Recorded, fact: EquityAgreed) -> None:
         self.accounts[fact.account].about.is_drifting = False
+
+
+def _is_new(held: Held, order_id: str) -> bool:
+    """Nobody has said before that there is such an order, though fills may have named it."""
+    order = held.book.orders.get(order_id)
+    return order is None or order.begun is None
+
+
+def _heard(traits: Traits, event: Order) -> Traits:
+    """What the venue says of an order is so, beside what was asked for."""
+    return msgspec.structs.replace(
+        traits,
+        is_stop=traits.is_stop or event.stop_price is not None,
+        is_reduce_only=traits.is_reduce_only or event.reduce_only,
+    )
 
 
 def _covers(scope: str, held: Held) -> bool:
@@ -374,4 +439,7 @@ def _pieces(head: bytes, accounts: list[Fixed]) -> Iterator[bytes]:
     yield b"]}"
 
 
+_SPOKEN = (Order, Amend, AmendReject, Fill)
+"""The venue has the order of which it says this."""
+_OF_ORDERS = frozenset({*_SPOKEN, Cancel, Reject, Expire})
 _decode = msgspec.json.Decoder(_State).decode

@@ -41,6 +41,7 @@ from ..messages.limits import CHANGES_TOLD_MAX, Value
 from . import excess
 from .book.numbers import fault
 from .books import Books
+from .gate.looking import Looking, look, look_around
 from .gate.memory import Memory
 from .gate.rule import Judge
 from .gate.ruleset import Ruleset
@@ -396,6 +397,7 @@ class LimitsInForce:
         fact = recorded.fact
         if isinstance(fact, LimitsTightened | LimitsLoosened):
             self._follow(fact.limits, {})
+            look_around(recorded.at, self._books, self._looking)
             return
         self.watched.apply(recorded)
         if self._listeners:
@@ -405,6 +407,8 @@ class LimitsInForce:
                     if scope in found.scopes:
                         memory.saw(found)
             rise(recorded, self._books, self.memories)
+            if self._looking:
+                look(recorded, self._books, self._looking)
 
     @property
     def rules(self) -> Ruleset:
@@ -433,6 +437,8 @@ class LimitsInForce:
         """What was told of the rules that are broken or near it."""
         self._listeners: list[tuple[str, Memory]] = []
         """The same, each with its scope."""
+        self._looking: list[Looking] = []
+        """Those of them that look at how things stand."""
         if state is not None:
             found = _decode(state)
             self.watched.load(msgspec.json.decode(found.watched))
@@ -463,6 +469,7 @@ class LimitsInForce:
         self.watched.keep({judge.id for judge in rules.judges})
         scopes = {judge.id: judge.scope for judge in rules.judges}
         self._listeners = [(scopes[one], memory) for one, memory in memories.items()]
+        self._looking = [one for one in memories.values() if isinstance(one, Looking)]
 
 
 def _as_dumped(memory: Memory) -> Any:

@@ -216,6 +216,7 @@ from .watching import (
     EdgeReported,
     LimitUnknown,
     LimitWarned,
+    OrderCancelAsked,
     RuleCalm,
     RuleTripped,
 )
@@ -369,6 +370,7 @@ __all__ = [
     "Name",
     "OrderAcked",
     "OrderAsked",
+    "OrderCancelAsked",
     "OrderDecided",
     "OrderSent",
     "OrdersAre",

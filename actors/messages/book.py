@@ -75,7 +75,8 @@ class Correct(Event, frozen=True, kw_only=True, tag="correct"):
 
 
 class Order(Event, frozen=True, kw_only=True, tag="order"):
-    """Counts from here on, until it is confirmed gone. `filled`: so much of it before this."""
+    """Counts from here on, until it is confirmed gone. `filled`: so much of it before this.
+    `stop_price`: it is a stop, and waits for that price."""
 
     id: Id
     symbol: Symbol
@@ -83,6 +84,7 @@ class Order(Event, frozen=True, kw_only=True, tag="order"):
     qty: Decimal
     reduce_only: bool = False
     filled: Decimal = Decimal(0)
+    stop_price: Decimal | None = None
 
 
 class CancelRequest(Event, frozen=True, kw_only=True, tag="cancel_request"):

@@ -111,5 +111,25 @@ class CloseAsked(Fact, frozen=True, kw_only=True, tag="close_asked"):
     reason: str
 
 
+class OrderCancelAsked(Fact, frozen=True, kw_only=True, tag="order_cancel_asked"):
+    """An order is to be cancelled, by the rule of this scope. Who cancels it looks at whether it
+    still works by then."""
+
+    rule: str
+    scope: str
+    account: str
+    symbol: str
+    client_order_id: str
+    reason: str
+
+
 Commands = Edge
-Facts = EdgeReported | RuleTripped | RuleCalm | LimitWarned | LimitUnknown | CloseAsked
+Facts = (
+    EdgeReported
+    | RuleTripped
+    | RuleCalm
+    | LimitWarned
+    | LimitUnknown
+    | CloseAsked
+    | OrderCancelAsked
+)

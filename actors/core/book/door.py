@@ -107,6 +107,7 @@ def _numbers(book: AccountBook, event: AnyEvent) -> Iterator[_Number]:
         case Order():
             yield _Number("qty", event.qty)
             yield _Number("filled", event.filled, "not negative")
+            yield _Number("stop_price", event.stop_price, _price_sign(book, event.symbol))
         case AmendRequest() | Amend() | AmendReject():
             yield _Number("qty", event.qty)
         case Mark():

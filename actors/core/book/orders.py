@@ -115,6 +115,14 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
         return max(ZERO, self.qty - self.filled)
 
     @property
+    def least(self) -> Decimal:
+        """What remains of it if of a pending change the smaller quantity counts."""
+        if self.begun is None or self.is_gone:
+            return ZERO
+        total, pending = _asked_for(self.begun, self.changes)
+        return max(ZERO, min([total, *pending]) - self.filled)
+
+    @property
     def is_overfilled(self) -> bool:
         return self.begun is not None and self.filled > self.qty
 

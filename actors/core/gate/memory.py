@@ -133,6 +133,17 @@ class Locked(NamedTuple):
     rule: str
 
 
+class CancelSought(NamedTuple):
+    """That an order is to be cancelled was asked for, by this rule."""
+
+    at: datetime
+    scopes: Scopes
+    rule: str
+    account: str
+    symbol: str
+    order: str
+
+
 Seen = (
     Judged
     | Executed
@@ -144,6 +155,7 @@ Seen = (
     | Heard
     | EdgeSeen
     | Locked
+    | CancelSought
 )
 
 

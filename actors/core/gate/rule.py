@@ -14,6 +14,7 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from ....config.schema.rules.base import LimitRule, Rule, StateRule
+from ...messages import OrderCancelAsked
 from ...messages.halts import Cause
 from ...messages.reasons import Code
 from ..book.account import AccountBook
@@ -29,6 +30,8 @@ SEVERITY: tuple[Outcome, ...] = ("pass", "warn", "unknown", "cap", "block")
 HUNDRED = Decimal(100)
 FLOOR = Context(prec=CONTEXT.prec, rounding=ROUND_FLOOR)
 """What is left is never rounded up."""
+Ask = OrderCancelAsked
+"""A fact that says what is to be done."""
 MICROSECOND = timedelta(microseconds=1)
 
 R = TypeVar("R", bound=Rule)
@@ -262,6 +265,11 @@ class StateJudge(Judge[S]):
             around.standing(self.scope), around.moment, around.memory, explains=True
         )
         yield Subject(self.id, self.scope), found
+
+    def asks(self, _around: "Around") -> Iterable[Ask]:
+        """What is to be done now, and was not asked for yet. That it is asked for becomes a fact,
+        and the rule remembers it by that: so nothing is asked for twice."""
+        return ()
 
 
 class PositionJudge(StateJudge[S]):

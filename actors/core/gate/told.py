@@ -5,11 +5,11 @@ and the best that a session has made. Pure; the books have taken the fact in alr
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ...messages import Booked, EdgeReported, Fact, Recorded, RuleTripped
+from ...messages import Booked, EdgeReported, Fact, OrderCancelAsked, Recorded, RuleTripped
 from ...messages.book import Amend, AmendReject, Mark, Order, Timeout
 from ..book.numbers import exact
 from ..books import Books
-from .memory import EdgeSeen, Heard, Locked, Quoted, Scopes, Seen, TimedOut
+from .memory import CancelSought, EdgeSeen, Heard, Locked, Quoted, Scopes, Seen, TimedOut
 from .rule import Around
 from .rules.collar import Ways
 from .rules.profit import Crest
@@ -28,6 +28,13 @@ def told(recorded: Recorded, books: Books) -> Seen | None:
 def _edge(recorded: Recorded, fact: EdgeReported, _books: Books) -> Seen:
     scopes: Scopes = ("all", f"strategy:{fact.strategy}")
     return EdgeSeen(recorded.at, scopes, fact.strategy, fact.symbol, fact.bps)
+
+
+def _sought(recorded: Recorded, fact: OrderCancelAsked, _books: Books) -> Seen:
+    scopes: Scopes = (fact.scope,)
+    return CancelSought(
+        recorded.at, scopes, fact.rule, fact.account, fact.symbol, fact.client_order_id
+    )
 
 
 def _locked(recorded: Recorded, fact: RuleTripped, _books: Books) -> Seen | None:
@@ -59,6 +66,7 @@ def _booked(recorded: Recorded, fact: Booked, books: Books) -> Seen | None:
 
 _MEANINGS: Mapping[type[Fact], Callable[[Recorded, Any, Books], Seen | None]] = {
     EdgeReported: _edge,
+    OrderCancelAsked: _sought,
     RuleTripped: _locked,
     Booked: _booked,
 }

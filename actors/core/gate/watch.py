@@ -29,7 +29,7 @@ that is a repeat. One that a person has lifted is not.
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import attrs
 
@@ -50,7 +50,7 @@ from ..book.numbers import exact, shown
 from ..books import Books
 from ..kill_switch import Breaker
 from .decision import Knowledge
-from .rule import HUNDRED, Around, Found, StateJudge, Subject, positions, unknown
+from .rule import HUNDRED, Around, Ask, Found, StateJudge, Subject, positions, unknown
 from .view import Moment
 from .watched import RULE, Told, Watched
 
@@ -71,7 +71,7 @@ class Trip:
     breaker: Breaker
 
 
-Act = Halt | Trip | CloseAsked | RuleTripped | RuleCalm | LimitWarned | LimitUnknown
+Act = Halt | Trip | Ask | CloseAsked | RuleTripped | RuleCalm | LimitWarned | LimitUnknown
 """A halt to be placed, or a fact to be made."""
 
 
@@ -104,7 +104,10 @@ def watch(
         if isinstance(judge, StateJudge) and _concerns(judge, known.books, touched):
             with exact():
                 found = _survey(judge, known, moment)
-            yield from _Rule(judge, known.books, watched, moment, session_end, patience).acts(found)
+            rule = _Rule(judge, known.books, watched, moment, session_end, patience)
+            yield from rule.acts(found if isinstance(found, str) else found.of)
+            if not isinstance(found, str):
+                yield from found.asks
 
 
 def _concerns(judge: StateJudge[Any], books: Books, touched: Collection[str] | None) -> bool:
@@ -115,11 +118,17 @@ def _concerns(judge: StateJudge[Any], books: Books, touched: Collection[str] | N
     )
 
 
-def _survey(judge: StateJudge[Any], known: Knowledge, moment: Moment) -> dict[Subject, Found] | str:
-    """What it finds of each subject that there is; or how it failed."""
+class _Survey(NamedTuple):
+    of: dict[Subject, Found]
+    asks: tuple[Ask, ...]
+
+
+def _survey(judge: StateJudge[Any], known: Knowledge, moment: Moment) -> _Survey | str:
+    """What it finds of each subject that there is, and asks for; or how it failed."""
     around = Around(known.books, moment, known.memories.get(judge.id))
     try:
-        return {one: found or Found("pass", "ok") for one, found in judge.survey(around)}
+        found = {one: each or Found("pass", "ok") for one, each in judge.survey(around)}
+        return _Survey(found, tuple(judge.asks(around)))
     except Exception as error:  # noqa: BLE001 - it is told, and what adds risk is blocked
         return f"{judge.id} failed: {error!r}"[:500]
 

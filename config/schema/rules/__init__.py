@@ -42,7 +42,7 @@ from .portfolio import (
     ShareRule,
 )
 from .position import MaxContractsPerInstrument, MaxInventory, MaxPosition, PositionRule, Sides
-from .post_trade import FeedSilence, RogueOrder, UnknownOrderAge
+from .post_trade import FeedSilence, OrphanOrder, RogueOrder, StopRequired, UnknownOrderAge
 from .profit import DailyProfit, MaxUnrealizedProfit
 from .repeats import DuplicateOrder, SelfMatch
 from .size import MaxOrderNotional, MaxOrderQty
@@ -86,6 +86,7 @@ AnyRule = (
     | OrderToFill
     | OrderTypes
     | OrderValidity
+    | OrphanOrder
     | PositionLoss
     | PriceCollar
     | ReduceOnlyCorrect
@@ -94,6 +95,7 @@ AnyRule = (
     | SelfMatch
     | SessionHours
     | SingleTradeRisk
+    | StopRequired
     | StrategyWhitelist
     | SymbolRestricted
     | TradeFrequency
@@ -153,6 +155,7 @@ __all__ = [
     "OrderToFill",
     "OrderTypes",
     "OrderValidity",
+    "OrphanOrder",
     "PositionLoss",
     "PositionRule",
     "PriceCollar",
@@ -168,6 +171,7 @@ __all__ = [
     "Sides",
     "SingleTradeRisk",
     "StateRule",
+    "StopRequired",
     "StrategyWhitelist",
     "SymbolRestricted",
     "TailRule",

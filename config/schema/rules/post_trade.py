@@ -71,3 +71,58 @@ class FeedSilence(StateRule, frozen=True, kw_only=True, tag="feed_silence"):
         ),
     ] = "held"
     warn_pct: Levels = ()
+
+
+class StopRequired(StateRule, frozen=True, kw_only=True, tag="stop_required"):
+    """A position without working stops that would close all of it. Stops are orders of type `stop`
+    and `stop_limit` on the other side; one counts when the venue is known to have it, and no more
+    once its end was asked for or an answer of it is missing. It is asked of each position by
+    itself."""
+
+    SMALLER: ClassVar = ("grace_s",)
+
+    grace_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="So long one may be without. A stop that is replaced takes a while.",
+            examples=[10.0],
+        ),
+    ]
+    action: Annotated[
+        Literal["warn", "block", "reduce_only", "close_position", "flatten", "halt"],
+        Meta(description="What is done once it has been without for longer."),
+    ] = "close_position"
+    warn_pct: Levels = ()
+
+
+class OrphanOrder(StateRule, frozen=True, kw_only=True, tag="orphan_order"):
+    """A working order that is of no use: one that may only reduce, or a stop, while there is no
+    position on the other side and no order that could make one; or an order that nobody asked for.
+    That it is to be cancelled is asked for, whatever `action` says."""
+
+    SMALLER: ClassVar = ("grace_s",)
+
+    grace_s: Annotated[
+        float, Meta(ge=0, le=86_400, description="So long one may work.", examples=[30.0])
+    ]
+    stops: Annotated[
+        bool,
+        Meta(
+            description="Stops are such orders whether they say `reduce_only` or not. Turn it off "
+            "where stops open positions."
+        ),
+    ] = True
+    unasked: Annotated[
+        bool,
+        Meta(
+            description="An order that was told of and never asked about is one. Turn it off where "
+            "orders are sent that do not ask."
+        ),
+    ] = True
+    action: Annotated[
+        Literal["warn", "block", "reduce_only", "halt"],
+        Meta(description="What is done besides, once there is one."),
+    ] = "warn"
+    warn_pct: Levels = ()

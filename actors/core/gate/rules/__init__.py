@@ -25,6 +25,7 @@ from .message_rate import MessageRate
 from .net import MaxContracts, MaxNet, MaxOpenPositions
 from .order import OrderValidity
 from .order_to_fill import OrderToFill
+from .orphans import OrphanOrder
 from .position import MaxContractsPerInstrument, MaxInventory, MaxPosition
 from .post_trade import FeedSilence, RogueOrder, UnknownOrderAge
 from .profit import DailyProfit, MaxUnrealizedProfit
@@ -32,6 +33,7 @@ from .reducing import ReduceOnlyCorrect
 from .repeated_execution import RepeatedExecution
 from .self_match import SelfMatch
 from .size import MaxOrderNotional, MaxOrderQty
+from .stops import StopRequired
 from .streak import ConsecutiveLosses, CooldownAfterLoss
 from .tail import EsLimit, VarLimit
 from .trade import SingleTradeRisk
@@ -75,6 +77,7 @@ JUDGES: Mapping[type[schema.Rule], type[Judge[Any]]] = {
     schema.OrderToFill: OrderToFill,
     schema.OrderTypes: OrderTypes,
     schema.OrderValidity: OrderValidity,
+    schema.OrphanOrder: OrphanOrder,
     schema.PositionLoss: PositionLoss,
     schema.PriceCollar: PriceCollar,
     schema.ReduceOnlyCorrect: ReduceOnlyCorrect,
@@ -83,6 +86,7 @@ JUDGES: Mapping[type[schema.Rule], type[Judge[Any]]] = {
     schema.SelfMatch: SelfMatch,
     schema.SessionHours: SessionHours,
     schema.SingleTradeRisk: SingleTradeRisk,
+    schema.StopRequired: StopRequired,
     schema.StrategyWhitelist: StrategyWhitelist,
     schema.SymbolRestricted: SymbolRestricted,
     schema.TradeFrequency: TradeFrequency,

@@ -123,6 +123,16 @@ def rogue(desk: Desk, step: int) -> Verdict:
     return desk.ask()
 
 
+def unasked(desk: Desk, step: int) -> Verdict:
+    desk.tell("order", id="x", symbol="E", side="buy", qty="1")
+    return silent(30)(desk, step)
+
+
+def bare(desk: Desk, step: int) -> Verdict:
+    desk.trade("E", 1, 100)
+    return silent(30)(desk, step)
+
+
 def crossing(desk: Desk, step: int) -> Verdict:
     desk.send("sell", price=101)
     return desk.ask("buy", price=101 + step)
@@ -213,6 +223,7 @@ CASES: list[tuple[Rule, str, Scene]] = [
     ({"kind": "order_validity"}, ABOVE, listed(max_qty=10)),
     ({"kind": "order_validity"}, BELOW, listed(min_qty=10)),
     ({"kind": "order_validity"}, BELOW, listed(min_notional=1_000)),
+    ({"kind": "orphan_order", "grace_s": 30, "action": "block"}, ABOVE, unasked),
     ({"kind": "position_loss", "max_loss": "1000"}, REACHED, losing("L")),
     ({"kind": "position_loss", "max_pct": "10"}, REACHED, losing("L")),
     ({"kind": "price_collar", "max_pct": "10"}, ABOVE,
@@ -226,6 +237,7 @@ CASES: list[tuple[Rule, str, Scene]] = [
     ({"kind": "session_hours", "hours": ["08:00-18:00"], "zone": "UTC"}, BELOW, at(8)),
     ({"kind": "session_hours", "hours": ["08:00-18:00"], "zone": "UTC"}, REACHED, at(18)),
     ({"kind": "single_trade_risk", "max_risk": "20000", "slip_pct": "0"}, ABOVE, buying(100)),
+    ({"kind": "stop_required", "grace_s": 30}, ABOVE, bare),
     ({"kind": "strategy_whitelist", "strategies": ["mm", "arb"]}, ABOVE,
      one_of("strategy", "mm", "arb", "mn")),
     ({"kind": "symbol_restricted", "allow": ["E", "F"], "deny": ["F"]}, ABOVE,

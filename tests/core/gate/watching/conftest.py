@@ -13,6 +13,7 @@ from riskd.actors.core import kill_switch
 from riskd.actors.core.books import Books
 from riskd.actors.core.gate.asked import Identity
 from riskd.actors.core.gate.decision import Decided, Knowledge, decide
+from riskd.actors.core.gate.looking import Looking, look, look_around
 from riskd.actors.core.gate.memory import Executed, Seen
 from riskd.actors.core.gate.rule import Around, Found, Subject
 from riskd.actors.core.gate.ruleset import Ruleset
@@ -64,7 +65,12 @@ class World:
         self.rules.judges = tuple(asked)  # what a rule itself makes of no mark
         memories = {judge.id: judge.memory() for judge in self.rules.judges}
         self.memories = {one: each for one, each in memories.items() if each is not None}
+        look_around(self.at, self.books, self.looking)
         return self
+
+    @property
+    def looking(self) -> list[Looking]:
+        return [one for one in self.memories.values() if isinstance(one, Looking)]
 
     def passes(self, seconds: float, *, wall: float | None = None) -> "World":
         """By both clocks; `wall`: by the other one so much."""
@@ -89,6 +95,7 @@ class World:
         if seen is not None:
             self.see(seen)
         rise(recorded, self.books, self.memories)
+        look(recorded, self.books, self.looking)
 
     def see(self, seen: Seen) -> None:
         for judge in self.rules.judges:
