@@ -126,6 +126,12 @@ class Standing:
         fall of what all are worth together."""
         return self.total(_drawdown)
 
+    def known_drawdown(self) -> Decimal:
+        """The same of the accounts of which it is known: it is no less of all of them."""
+        if len(self.books) > 1 and self.currency is None:
+            return ZERO
+        return sum((_drawdown(book) or ZERO for book in self.books), ZERO)
+
     def gross(self) -> Decimal | None:
         return self.total(lambda book: self._weight(book).gross)
 
@@ -138,6 +144,19 @@ class Standing:
         if len(books) == 1 and self.symbol is None:
             return books[0].exposures.worst
         return self.total(lambda book: self._weight(book).worst)
+
+    def known_gross(self) -> Decimal:
+        """What of that is known, of which the rest can only be more."""
+        if len(self.books) > 1 and self.currency is None:
+            return ZERO
+        if self.symbol is not None:
+            return self.known_gross_of(self.symbol)
+        return sum((book.exposures.sums.worst for book in self.books), ZERO)
+
+    def known_gross_of(self, symbol: str) -> Decimal:
+        """Of one symbol."""
+        there = (book.exposures.standings.get(symbol) for book in self.books)
+        return sum((one.worst for one in there if one is not None), ZERO)
 
     def highest(self) -> Decimal | None:
         """The most that everything together could be worth, short positions below nothing."""

@@ -45,14 +45,15 @@ class ShareJudge(EquityJudge[E]):
         self._quiet_most = None if most is None else most * self.near
         self._quiet_share = None if self._share is None else self._share * self.near
 
-    def limit(self, view: View) -> Decimal | Found:
+    def limit(self, view: View, value: Decimal) -> Decimal | Found:
+        """What this is held to. Above the one in money it is too much, whatever equity is."""
         most, share = self.most, self._share
         if share is None:
             assert most is not None, "the schema asks for one of them"
             return most
         equity = self.equity(view, self.scope)
         if isinstance(equity, Found):
-            return equity
+            return most if most is not None and value > most else equity
         limit = equity * share
         return limit if most is None or limit < most else most
 

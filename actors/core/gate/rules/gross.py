@@ -5,10 +5,10 @@ It is the worse side of each symbol, added up. Neither symbols nor accounts net.
 """
 
 from decimal import Decimal
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from .....config.schema import rules as schema
-from ...book.numbers import ZERO
+from ...book.numbers import ONE, ZERO
 from ..rule import HUNDRED, ExposureJudge, Found, unknown
 from ..spot import After
 from ..view import View
@@ -34,8 +34,18 @@ def free_of(view: View, after: After) -> Decimal:
     return after.widest_before + after.own_short_before
 
 
+def broken(found: Found | None) -> Found | None:
+    """A limit that is passed though not all that counts is known: nothing of the order passes."""
+    if found is None or found.outcome not in ("cap", "block"):
+        return None
+    return found._replace(outcome="block", cap=None)
+
+
 class WidthJudge(ExposureJudge[L]):
     """Of a sum over symbols that grows if the worse side of the order's symbol does."""
+
+    ADDS_UP: ClassVar[bool] = True
+    """The more there is of anything, the more it is."""
 
     def worsens(self, view: View) -> bool:
         after = view.after(self.scope)
@@ -45,8 +55,16 @@ class WidthJudge(ExposureJudge[L]):
         after, each = view.after(self.scope), view.each_size
         before, worst = after.gross_before, after.gross
         if before is None or worst is None or each is None:
-            return no_exposure(view, self.scope)
+            return self._known(view, after) or no_exposure(view, self.scope)
         return self.hold(view, before, worst, each, free_of(view, after))
+
+    def _known(self, view: View, after: After) -> Found | None:
+        """Of what is known of the sum, if that has passed the limit by itself."""
+        if not self.ADDS_UP:
+            return None
+        before = view.standing(self.scope).known_gross()
+        more = (after.widest - after.widest_before) * (view.each_size or ZERO)
+        return broken(self.hold(view, before, before + more, ONE, ZERO))
 
     def hold(
         self, view: View, before: Decimal, after: Decimal, each: Decimal, free: Decimal
@@ -70,7 +88,7 @@ class MaxGross(WidthJudge[schema.MaxGross], ShareJudge[schema.MaxGross]):
     def hold(
         self, view: View, before: Decimal, after: Decimal, each: Decimal, free: Decimal
     ) -> Found | None:
-        limit = self.limit(view)
+        limit = self.limit(view, after)
         if isinstance(limit, Found):
             return limit
         return self.used(view, limit, before, after, each, free)
@@ -131,6 +149,8 @@ class MaxLeverage(WidthJudge[schema.MaxLeverage], EquityJudge[schema.MaxLeverage
 class Concentration(WidthJudge[schema.Concentration], EquityJudge[schema.Concentration]):
     """What the order's symbol is worth, of equity or of all exposure. Of all exposure: what is not
     in this symbol is not changed by the order, so that it is a limit like any other."""
+
+    ADDS_UP = False
 
     def __init__(self, config: schema.Concentration) -> None:
         super().__init__(config)

@@ -14,6 +14,7 @@ from ..view import Moment
 from ..winnings import cost_of, unrealised_of
 
 P = TypeVar("P", bound=LossRule)
+Figure = Callable[[], Decimal | None]
 
 
 def limit_of(
@@ -30,8 +31,32 @@ def limit_of(
     return share if amount is None else min(amount, share)
 
 
+def weighed(
+    judge: StateJudge[Any],
+    value: Decimal,
+    amount: Decimal | None,
+    pct: Decimal | None,
+    base: Callable[[], Decimal | None],
+    missing: str,
+    *,
+    explains: bool,
+) -> Found | None:
+    """Against the smaller of both. An amount that is reached is reached, whatever the share is."""
+    limit = limit_of(amount, pct, base)
+    if limit is None:
+        reached = amount is not None and value >= amount
+        return judge.reached(amount, value) if amount is not None and reached else unknown(missing)
+    return judge.reached(limit, value, explains=explains)
+
+
+def at_least(found: Found | None, missing: str) -> Found:
+    """What was found by a part of what counts, of which the rest can only be more."""
+    return found if found is not None and found.outcome == "block" else unknown(missing)
+
+
 class _PeriodLoss(StateJudge[P]):
-    """In the day or the week under way."""
+    """In the day or the week under way. Where more than one figure counts, one that has reached the
+    limit has broken it, though another is not known."""
 
     STAGE = 13
     BY_MONEY = True
@@ -42,7 +67,8 @@ class _PeriodLoss(StateJudge[P]):
         self._near_loss = -config.max_loss * self.near if is_sum and config.max_loss else None
         """Whoever has made more is far from any level. None: that is to be reckoned each time."""
 
-    def made(self, standing: Standing) -> Decimal | None:
+    def figures(self, standing: Standing) -> tuple[Figure, ...]:
+        """The worst of them counts."""
         raise NotImplementedError
 
     def base(self, standing: Standing) -> Decimal | None:
@@ -51,59 +77,60 @@ class _PeriodLoss(StateJudge[P]):
     def measure(
         self, standing: Standing, _moment: Moment, _memory: Any = None, *, explains: bool = False
     ) -> Found | None:
-        made = self.made(standing)
-        if made is None:
-            return unknown(f"{self.kind}: what {standing.scope} has made")
-        if self._near_loss is not None and made > self._near_loss and not explains:
+        figures = [figure() for figure in self.figures(standing)]
+        known = [one for one in figures if one is not None]
+        is_all, missing = len(known) == len(figures), f"{self.kind}: what {standing.scope} has made"
+        if not known:
+            return unknown(missing)
+        made, config = min(known), self.config
+        if is_all and self._near_loss is not None and made > self._near_loss and not explains:
             return None
-        config = self.config
-        limit = limit_of(config.max_loss, config.max_pct, lambda: self.base(standing))
-        if limit is None:
-            return unknown(f"{self.kind}: what {standing.scope} was worth")
-        return self.reached(limit, -made, explains=explains)
+        found = weighed(
+            self,
+            -made,
+            config.max_loss,
+            config.max_pct,
+            lambda: self.base(standing),
+            f"{self.kind}: what {standing.scope} was worth",
+            explains=explains,
+        )
+        return found if is_all else at_least(found, missing)
 
 
 class DailyLoss(_PeriodLoss[schema.DailyLoss]):
     """By what was realised or by what the account is worth, whichever is worse."""
 
-    def made(self, standing: Standing) -> Decimal | None:
-        by = self.config.by
-        return worse(by, standing.session_realised, standing.session_pnl)
+    def figures(self, standing: Standing) -> tuple[Figure, ...]:
+        return counted(self.config.by, standing.session_realised, standing.session_pnl)
 
 
 class DailyRealizedLoss(_PeriodLoss[schema.DailyRealizedLoss]):
     """By what was realised alone: it is known though a mark is missing."""
 
-    def made(self, standing: Standing) -> Decimal | None:
-        return standing.session_realised()
+    def figures(self, standing: Standing) -> tuple[Figure, ...]:
+        return (standing.session_realised,)
 
 
 class WeeklyLoss(_PeriodLoss[schema.WeeklyLoss]):
     """As `daily_loss`, of the week."""
 
-    def made(self, standing: Standing) -> Decimal | None:
-        return worse(self.config.by, standing.week_realised, standing.week_pnl)
+    def figures(self, standing: Standing) -> tuple[Figure, ...]:
+        return counted(self.config.by, standing.week_realised, standing.week_pnl)
 
     def base(self, standing: Standing) -> Decimal | None:
         return standing.week_base()
 
 
-Figure = Callable[[], Decimal | None]
-
-
-def worse(by: str, realised: Figure, made: Figure) -> Decimal | None:
-    """What was made, by the figure that counts. None: it is not known."""
+def counted(by: str, realised: Figure, made: Figure) -> tuple[Figure, ...]:
+    """What was made, by the figures that count."""
     if by == "realized":
-        return realised()
-    one = made()
-    if by == "pnl" or one is None:
-        return one
-    other = realised()
-    return None if other is None else min(one, other)
+        return (realised,)
+    return (made,) if by == "pnl" else (made, realised)
 
 
 class Drawdown(StateJudge[schema.Drawdown]):
-    """From the peak, since the account is kept."""
+    """From the peak, since the account is kept. Of several accounts none makes up for another, so
+    that those of which it is known may break it by themselves."""
 
     STAGE = 13
     BY_MONEY = True
@@ -112,12 +139,16 @@ class Drawdown(StateJudge[schema.Drawdown]):
         self, standing: Standing, _moment: Moment, _memory: Any = None, *, explains: bool = False
     ) -> Found | None:
         fall, config = standing.drawdown(), self.config
-        if fall is None:
-            return unknown(f"drawdown of {standing.scope}")
-        limit = limit_of(config.max_drawdown, config.max_pct, standing.peak)
-        if limit is None:
-            return unknown(f"peak of {standing.scope}")
-        return self.reached(limit, fall, explains=explains)
+        found = weighed(
+            self,
+            standing.known_drawdown() if fall is None else fall,
+            config.max_drawdown,
+            config.max_pct,
+            standing.peak,
+            f"peak of {standing.scope}",
+            explains=explains,
+        )
+        return at_least(found, f"drawdown of {standing.scope}") if fall is None else found
 
 
 class DailyUnrealizedLoss(PositionJudge[schema.DailyUnrealizedLoss]):
@@ -127,10 +158,11 @@ class DailyUnrealizedLoss(PositionJudge[schema.DailyUnrealizedLoss]):
         unrealised, config = unrealised_of(book, path), self.config
         if unrealised is None:
             return unknown(f"mark or rate of {path.contract.symbol}")
-        limit = limit_of(config.max_loss, config.max_pct, Standing("", (book,)).session_base)
-        if limit is None:
-            return unknown("equity when the session opened")
-        return self.reached(limit, -unrealised, explains=explains)
+        base = Standing("", (book,)).session_base
+        missing = "equity when the session opened"
+        return weighed(
+            self, -unrealised, config.max_loss, config.max_pct, base, missing, explains=explains
+        )
 
 
 class PositionLoss(PositionJudge[schema.PositionLoss]):
@@ -140,7 +172,11 @@ class PositionLoss(PositionJudge[schema.PositionLoss]):
         unrealised, config = unrealised_of(book, path), self.config
         if unrealised is None:
             return unknown(f"mark or rate of {path.contract.symbol}")
-        limit = limit_of(config.max_loss, config.max_pct, lambda: cost_of(book, path))
-        if limit is None:
-            return unknown(f"what {path.contract.symbol} was entered for")
-        return self.reached(limit, -unrealised, explains=explains)
+        missing = f"what {path.contract.symbol} was entered for"
+
+        def cost() -> Decimal | None:
+            return cost_of(book, path)
+
+        return weighed(
+            self, -unrealised, config.max_loss, config.max_pct, cost, missing, explains=explains
+        )

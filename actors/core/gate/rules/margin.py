@@ -13,7 +13,7 @@ from ..rule import HUNDRED, Found, unknown
 from ..standing import Standing
 from ..view import View
 from .equity import EquityJudge
-from .gross import WidthJudge
+from .gross import WidthJudge, broken
 
 M = TypeVar("M", bound=schema.MarginRule)
 
@@ -32,6 +32,16 @@ class MarginJudge(EquityJudge[M]):
     def fraction(self, symbol: str) -> Decimal | None:
         """None: nobody has said."""
         return self._own.get(symbol, self._common)
+
+    def known(self, standing: Standing) -> Decimal:
+        """Of all of which it is known."""
+        if standing.symbol is not None:
+            return (self.fraction(standing.symbol) or ZERO) * standing.known_gross()
+        common = self._common or ZERO
+        return standing.known_gross() * common + sum(
+            standing.known_gross_of(symbol) * (fraction - common)
+            for symbol, fraction in self._own.items()
+        )
 
     def required(self, standing: Standing) -> Decimal | None:
         """Of all that is there. None: of something it is not known."""
@@ -82,15 +92,17 @@ class Margin(WidthJudge[schema.Margin], MarginJudge[schema.Margin]):
         fraction = self.fraction(view.symbol)
         if fraction is None:
             return unknown(f"margin of {view.symbol}")
-        required = self.required(view.standing(self.scope))
+        standing = view.standing(self.scope)
+        required, is_known = self.required(standing), True
         if required is None:
-            return unknown(f"margin of {self.scope}")
+            required, is_known = self.known(standing), False
         equity = self.equity(view, self.scope)
         if isinstance(equity, Found):
             return equity
         required += view.after(self.scope).dearer * fraction
         worst, limit = required + (after - before) * fraction, equity * self._share
-        return self.used(view, limit, required, worst, each * fraction, free)
+        found = self.used(view, limit, required, worst, each * fraction, free)
+        return found if is_known else broken(found) or unknown(f"margin of {self.scope}")
 
 
 class LiquidationDistance(MarginJudge[schema.LiquidationDistance]):

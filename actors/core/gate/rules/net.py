@@ -46,13 +46,14 @@ class MaxNet(ShareJudge[schema.MaxNet]):
         return view.after(self.scope).added > ZERO
 
     def weigh(self, view: View) -> Found | None:
-        now, limit, each = self._now(view), self.limit(view), view.each_size
+        now, each = self._now(view), view.each_size
         if now is None or each is None:
             return no_exposure(view, self.scope)
-        if isinstance(limit, Found):
-            return closing(view, limit)
         now += self._dearer(view)
         after = now + view.after(self.scope).added * each
+        limit = self.limit(view, after)
+        if isinstance(limit, Found):
+            return closing(view, limit)
         return closing(view, self.used(view, limit, now, after, each))
 
     def _dearer(self, view: View) -> Decimal:

@@ -13,7 +13,7 @@ from ..rule import HUNDRED, Found, PositionJudge, StateJudge, badness, unknown
 from ..standing import Standing
 from ..view import Moment
 from ..winnings import unrealised_of
-from .loss import limit_of
+from .loss import weighed
 
 
 class _Best(msgspec.Struct, frozen=True, array_like=True):
@@ -85,10 +85,15 @@ class DailyProfit(StateJudge[schema.DailyProfit]):
             return unknown(f"profit of the session of {standing.scope}")
         found = None
         if config.target is not None or config.target_pct is not None:
-            target = limit_of(config.target, config.target_pct, standing.session_base)
-            if target is None:
-                return unknown(f"equity of {standing.scope} when the session opened")
-            found = self.reached(target, made, explains=explains)
+            found = weighed(
+                self,
+                made,
+                config.target,
+                config.target_pct,
+                standing.session_base,
+                f"equity of {standing.scope} when the session opened",
+                explains=explains,
+            )
         if config.give_back_pct is None or (found is not None and found.outcome == "block"):
             return found
         kept = self._kept(standing, memory, made, explains=explains)
@@ -119,7 +124,8 @@ class MaxUnrealizedProfit(PositionJudge[schema.MaxUnrealizedProfit]):
         unrealised, config = unrealised_of(book, path), self.config
         if unrealised is None:
             return unknown(f"mark or rate of {path.contract.symbol}")
-        limit = limit_of(config.max_profit, config.max_pct, Standing("", (book,)).session_base)
-        if limit is None:
-            return unknown("equity when the session opened")
-        return self.reached(limit, unrealised, explains=explains)
+        base = Standing("", (book,)).session_base
+        missing = "equity when the session opened"
+        return weighed(
+            self, unrealised, config.max_profit, config.max_pct, base, missing, explains=explains
+        )

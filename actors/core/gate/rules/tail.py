@@ -86,14 +86,14 @@ class TailJudge(WidthJudge[T], ShareJudge[T]):
         swing = swing_of(view.standing(self.scope))
         if swing is None or self._is_stale(view):
             return unknown(f"volatility of all that {self.scope} holds")
-        limit = self.limit(view)
-        if isinstance(limit, Found):
-            return limit
         swing += view.after(self.scope).dearer * part
         weight, more = self._weight, after - before
         now, then = swing * weight, (swing + more * part) * weight
-        by_marks = self.used(view, limit, now, then, each * part * weight, free)
         least = self._least * weight
+        limit = self.limit(view, max(then, after * least))
+        if isinstance(limit, Found):
+            return limit
+        by_marks = self.used(view, limit, now, then, each * part * weight, free)
         if then >= after * least and (by_marks is None or by_marks.cap is None):
             return by_marks
         at_least = self.used(view, limit, before * least, after * least, each * least, free)

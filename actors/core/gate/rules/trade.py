@@ -37,11 +37,11 @@ class SingleTradeRisk(ShareJudge[schema.SingleTradeRisk]):
         each = self._each(view)
         if each is None:
             return unknown(f"mark or rate of {view.symbol}")
-        limit = self.limit(view)
-        if isinstance(limit, Found):
-            return limit
         free = max(view.reducible, ZERO)
         at_risk = max(view.to_fill - free, ZERO)
+        limit = self.limit(view, at_risk * each)
+        if isinstance(limit, Found):
+            return limit
         return self.used(view, limit, ZERO, at_risk * each, each, free)
 
     def _each(self, view: View) -> Decimal | None:

@@ -93,12 +93,12 @@ class DailyTurnover(FlowJudge[schema.DailyTurnover]):
         if each is None:
             return unknown(f"mark or rate of {view.symbol}")
         left = view.standing(self.scope).open_worth()
-        if left is None or turnover.gaps:
-            return unknown(f"turnover of {self.scope}")
         currency = turnover.currency
         if currency is not None and (turnover.is_mixed or currency != view.held.about.currency):
             return unknown(f"one currency for {self.scope}")
-        before = turnover.total + left
+        before, limit = turnover.total + (left or ZERO), self._limit
+        if (left is None or turnover.gaps) and before <= limit:
+            return unknown(f"turnover of {self.scope}")
         if view.dearer:
             own = view.held.own(self.scope)
             if own is not None:
@@ -106,7 +106,6 @@ class DailyTurnover(FlowJudge[schema.DailyTurnover]):
         after = before + view.growth * each
         if after < self._calm and not view.explains:
             return None
-        limit = self._limit
         room = max(limit - before, ZERO)
         if after < self._calm or not view.adds_risk:
             return Found("pass", "ok", limit, after, room)

@@ -152,3 +152,32 @@ def test_several_currencies_are_no_sum(new_desk: NewDesk, rule: Rule) -> None:
     assert "of all" in verdict.missing
     one = new_desk({**rule, "scope": "exchange:sim"})
     assert one.ask("buy", 1).decision == "allow"
+
+
+PASSED: list[Rule] = [
+    {"kind": "max_gross", "max_notional": "100"},
+    {"kind": "max_total_notional", "max_notional": "100"},
+    {"kind": "max_leverage", "max_leverage": "0.1"},
+    {"kind": "margin", "margin_pct": "10", "max_used_pct": "1"},
+    {"kind": "margin", "margin_pct_of": {"L": "10"}, "max_used_pct": "1"},
+]
+
+
+@pytest.mark.parametrize("rule", PASSED, ids=kind)
+def test_a_sum_that_is_above_its_limit_is_so_whatever_else_is_in_it(
+    new_desk: NewDesk, rule: Rule
+) -> None:
+    desk = new_desk(rule, marks={})
+    desk.mark("L", "10")
+    desk.book("order", id="x", symbol="M", side="sell", qty="1")
+    refused(desk, rule, "account:main")
+    at_limit, above = desk.ask("buy", 10), desk.ask("buy", 11)
+    assert (at_limit.code, above.code, above.max_qty) == ("not_evaluable", rule["kind"], 0)
+
+
+def test_money_that_is_too_much_is_so_whatever_equity_is(new_desk: NewDesk) -> None:
+    for name in ("max_gross", "max_net"):
+        desk = new_desk({"kind": name, "max_notional": "100", "max_pct": "50"})
+        desk.drifts("main")
+        assert desk.ask("buy", 10).code == "not_evaluable"
+        assert desk.ask("buy", 11).code == name

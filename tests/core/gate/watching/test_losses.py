@@ -152,6 +152,45 @@ def test_what_was_realised_is_known_though_a_mark_is_missing(world: World) -> No
     assert world.outcome() == "pass"
 
 
+@pytest.mark.parametrize("rule", [schema.DailyLoss, schema.WeeklyLoss])
+@pytest.mark.parametrize(("lost", "outcome"), [("99.99", "unknown"), ("100", "block")])
+def test_what_was_realised_breaks_the_limit_though_a_mark_is_missing(
+    world: World, rule: Any, lost: str, outcome: str
+) -> None:
+    world.mark(500).trade(1, 500).trade(-1, D(500) - D(lost))
+    world.trade(1, 10, "M")
+    world.held_to(rule(max_loss=D(100)))
+    assert world.outcome() == outcome
+    world.held_to(rule(max_loss=D(100), max_pct=D(1)))
+    assert world.outcome() == "block"
+    world.held_to(rule(max_loss=D(100), by="pnl"))
+    assert world.outcome() == "unknown", "what is not known may have won it back"
+
+
+@pytest.mark.parametrize(("lost", "outcome"), [("99.99", "unknown"), ("100", "block")])
+def test_an_amount_that_is_lost_is_lost_of_whatever_it_would_be_a_share(
+    world: World, lost: str, outcome: str
+) -> None:
+    world.open("poor", balance=0).mark(500)
+    world.trade(1, 500, account="poor").trade(-1, D(500) - D(lost), account="poor")
+    said = {"max_loss": D(100), "max_pct": D(50), "scope": "account:poor"}
+    for rule in (schema.DailyRealizedLoss, schema.DailyLoss, schema.WeeklyLoss):
+        world.held_to(rule(**said))
+        assert world.outcome() == outcome
+
+
+@pytest.mark.parametrize(("fallen", "outcome"), [("99.99", "unknown"), ("100", "block")])
+def test_the_falls_that_are_known_break_a_drawdown_of_several_accounts(
+    world: World, fallen: str, outcome: str
+) -> None:
+    world.open("other").mark(500).trade(1, 500, account="other").mark(D(500) - D(fallen))
+    world.trade(1, 10, "M")
+    world.held_to(schema.Drawdown(max_drawdown=D(100)))
+    assert world.outcome() == outcome
+    world.open("euro", "EUR")
+    assert world.outcome() == "unknown"
+
+
 def test_accounts_in_two_currencies_have_no_sum(world: World) -> None:
     world.open("other", "EUR")
     for rule in (schema.DailyLoss, schema.DailyRealizedLoss, schema.WeeklyLoss):
