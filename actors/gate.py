@@ -118,7 +118,7 @@ class Gate:
         moment = Moment(self.clock.now(), self.clock.monotonic_s())
         decided = decide(order, who, known, moment, amends=amends)
         if decided.again is not None:
-            return decision(decided.again, about)
+            return decision(decided.again, about, permits=self._permits(decided.again, moment))
         if self._is_unkept(decided):
             return self._undecided("position_keeper_unavailable", "")
         try:
@@ -165,6 +165,11 @@ class Gate:
         newest = self.answers.newest
         # The projection has made it, unless it is in doubt.
         return newest if newest is not None and newest.lsn == lsn else answered(lsn, fact)
+
+    def _permits(self, found: Answered, moment: Moment) -> bool:
+        """May it still be sent on what was answered?"""
+        epoch, now_s = self.halts.now.epoch, moment.monotonic_s
+        return misuse(found, None, epoch=epoch, monotonic_s=now_s) is None
 
     def _is_unkept(self, decided: Decided) -> bool:
         if self.keeps_positions() or decided.verdict.decision == "block":

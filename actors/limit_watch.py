@@ -19,7 +19,7 @@ from .core.gate.view import Moment
 from .core.gate.watch import Act, Patience, Trip, watch
 from .core.gate.watched import Watched
 from .mailbox import Mailbox
-from .messages import By, Edge, EdgeReported, Halt, Reply, Taken
+from .messages import By, Edge, EdgeReported, Halt, Reply, RuleTripped, Taken
 from .ports import Clock, Halting, Record
 
 NAME = "limit_watch"
@@ -38,6 +38,8 @@ class LimitWatch:
 
     halting: Halting
     record: Record
+    publish: Callable[[], None]
+    """Tell those who hold a permission that it has grown old."""
     clock: Clock
     known: Callable[[], Knowledge]
     """What is known now. In doubt nothing is looked at: then nobody trades, and what seems to be
@@ -119,3 +121,5 @@ class LimitWatch:
             self.halting.trip(act.halt, act.breaker, by=BY)
         else:
             self.record(act)
+            if isinstance(act, RuleTripped):
+                self.publish()

@@ -158,7 +158,7 @@ class Orders:
         found = self.gate.answers.find(account, name)
         if found is None or found.verdict.decision == "block":
             raise CommandRefused("no_ticket", f"{name!r}: nothing is reserved for it")
-        if found.is_sent:
+        if found.is_sent or found.is_claimed:
             said = "it was sent, or is over; tell what the venue says of it"
             raise CommandRefused("ticket_used", f"{name!r}: {said}")
 

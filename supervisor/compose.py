@@ -214,6 +214,7 @@ class Riskd:
         self.watching = LimitWatching(
             halting=self.brakes.switch,
             record=self.chronicle.record,
+            publish=self.brakes.switch.publish,
             clock=self.clock,
             known=self.gating.knowledge,
             watched=lambda: self.known.limits.watched,

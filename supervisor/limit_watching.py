@@ -32,6 +32,7 @@ class LimitWatching:
 
     halting: Halting
     record: Record
+    publish: Callable[[], None]
     clock: Clock
     known: Callable[[], Knowledge]
     watched: Callable[[], Watched]
@@ -54,6 +55,7 @@ class LimitWatching:
         one = LimitWatch(
             halting=self.halting,
             record=self.record,
+            publish=self.publish,
             clock=self.clock,
             known=self.known,
             watched=self.watched,

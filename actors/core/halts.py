@@ -35,6 +35,7 @@ from ..messages import (
     Recorded,
     RecoveryCompleted,
     RecoveryStarted,
+    RuleTripped,
     SnapshotSkipped,
     State,
     UntilCondition,
@@ -225,6 +226,13 @@ def _lift(now: Halted, _recorded: Recorded, fact: HaltsLifted | HaltsEnded) -> N
     now.ending = tuple(one for one in now.ending if one in now.halts)
 
 
+def _trip(now: Halted, recorded: Recorded, fact: RuleTripped) -> None:
+    """A limit that is broken stops orders whether it halts anything or not: what was permitted
+    before was permitted by a limit that held. It ends no halt's end, for it is no halt."""
+    if fact.action != "warn":
+        now.epoch = max(now.epoch + 1, recorded.lsn)
+
+
 def _propose(now: Halted, _recorded: Recorded, fact: LooseningProposed) -> None:
     if isinstance(fact.proposed, HaltsLifted | HaltsEnded):
         ids = {*now.ending, *fact.proposed.halt_ids}
@@ -242,6 +250,7 @@ _ACTS: Mapping[type[Fact], Callable[[Halted, Recorded, Any], None]] = {
     HaltsLifted: _lift,
     HaltsEnded: _lift,
     LooseningProposed: _propose,
+    RuleTripped: _trip,
 }
 _OF_NO_BOOT = frozenset({JournalRepaired, SnapshotSkipped})
 """Made before the start that says which boot it is. What the clock showed then may be the uptime of

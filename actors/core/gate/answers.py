@@ -62,6 +62,8 @@ class Answered(msgspec.Struct, frozen=True, array_like=True, gc=False):
     symbol: str = ""
     side: str = ""
     """A fill of another symbol or side fills nothing of it."""
+    is_claimed: bool = False
+    """It was said to be sent, on another decision."""
 
 
 class _State(msgspec.Struct):
@@ -83,7 +85,7 @@ class Answers:
             OrderDecided: self._decide,
             OrderSent: self._send,
             OrderAcked: self._send,
-            TicketMisused: self._send,
+            TicketMisused: self._misuse,
             Booked: self._book,
         }
         self.load(None)
@@ -130,8 +132,18 @@ class Answers:
             if not found.left:
                 self._end(key)
 
-    def _send(self, _recorded: Recorded, fact: OrderSent | OrderAcked | TicketMisused) -> None:
+    def _send(self, _recorded: Recorded, fact: OrderSent | OrderAcked) -> None:
         self._change((fact.account, fact.client_order_id))
+
+    def _misuse(self, _recorded: Recorded, fact: TicketMisused) -> None:
+        """What was sent on another decision uses up no ticket of this one."""
+        if fact.code != "wrong_decision":
+            self._change((fact.account, fact.client_order_id))
+            return
+        key = (fact.account, fact.client_order_id)
+        found = self._of.get(key)
+        if found is not None:
+            self._of[key] = msgspec.structs.replace(found, is_claimed=True)
 
     def _book(self, _recorded: Recorded, fact: Booked) -> None:
         event = fact.event

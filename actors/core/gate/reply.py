@@ -82,15 +82,17 @@ def _text(number: Decimal) -> str | None:
         return shown(number)
 
 
-def decision(found: Answered, about: MessageId = 0) -> Decision:
-    """What is answered, the first time and each time after it."""
+def decision(found: Answered, about: MessageId = 0, *, permits: bool = True) -> Decision:
+    """What is answered, the first time and each time after it; the ticket for as long as the order
+    may be sent on it (`permits`)."""
     verdict = found.verdict
     ticket, factor, qty = None, "0", text(verdict.qty) or "0"
     if verdict.decision != "block":
         factor = "1" if verdict.decision == "allow" else _factor(verdict.qty, found.asked)
-        ticket = Ticket(
-            digest=found.digest, max_qty=qty, expires_s=found.expires_s, epoch=found.epoch
-        )
+        if permits:
+            ticket = Ticket(
+                digest=found.digest, max_qty=qty, expires_s=found.expires_s, epoch=found.epoch
+            )
     return Decision(
         id=about,
         decision=verdict.decision,

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from riskd.actors.control import CommandRefused, CommandUnavailable
 from riskd.actors.core.access import Caller, Launch, Peer, Role
@@ -24,6 +25,7 @@ from riskd.actors.messages import (
     OrderAsked,
     OrderSent,
     Rejected,
+    RuleTripped,
     Sent,
     TicketMisused,
 )
@@ -68,6 +70,17 @@ async def test_a_ticket_is_used_once_and_the_second_time_is_told(desk: Desk) -> 
     assert desk.worst() == (6, 0)
 
 
+async def test_another_decisions_number_uses_no_ticket_up(desk: Desk) -> None:
+    answer = await asked(desk)
+    wrong = str(int(answer.decision_id) + 1)
+    assert await refused(desk, Sent(**ABOUT, decision_id=wrong)) == "wrong_decision"
+    assert desk.facts[-1] == TicketMisused(**ABOUT, code="wrong_decision")
+    assert await refused(desk, Dropped(**ABOUT)) == "ticket_used", "something was sent"
+    assert await refused(desk.again(), Dropped(**ABOUT)) == "ticket_used"
+    await say(desk, Sent(**ABOUT, decision_id=answer.decision_id))
+    assert desk.worst() == (6, 0)
+
+
 def late(desk: Desk) -> None:
     desk.clock.passed_s = 2.1
 
@@ -77,8 +90,15 @@ def tightened(desk: Desk) -> None:
     desk.commit(KillSwitchTriggered(by=by, cause="manual", source="operator", reason="boo"))
 
 
+def tripped(desk: Desk, action: str = "block") -> None:
+    subject = {"rule": "daily_loss@all", "scope": "all", "account": None, "symbol": None}
+    numbers = {"limit": Decimal(1), "value": Decimal(2), "missing": None}
+    desk.commit(RuleTripped(**subject, kind="daily_loss", action=action, **numbers))
+
+
 @pytest.mark.parametrize(
-    ("happens", "code"), [(late, "ticket_expired"), (tightened, "ticket_stale")]
+    ("happens", "code"),
+    [(late, "ticket_expired"), (tightened, "ticket_stale"), (tripped, "ticket_stale")],
 )
 async def test_an_order_sent_on_an_old_ticket_counts_in_full_and_is_told(
     desk: Desk, happens: Callable[[Desk], None], code: str
@@ -89,6 +109,60 @@ async def test_an_order_sent_on_an_old_ticket_counts_in_full_and_is_told(
     assert desk.facts[-1] == TicketMisused(**ABOUT, code=code)
     assert desk.worst() == (6, 0)
     assert await refused(desk, Dropped(**ABOUT)) == "ticket_used"
+
+
+async def test_a_limit_that_only_warns_makes_no_ticket_old(desk: Desk) -> None:
+    await asked(desk)
+    tripped(desk, "warn")
+    await say(desk, Sent(**ABOUT))
+
+
+async def test_nor_is_one_good_after_a_restart_that_a_broken_limit_made_old(desk: Desk) -> None:
+    await asked(desk)
+    tripped(desk)
+    assert await refused(desk.again(), Sent(**ABOUT)) == "ticket_stale"
+
+
+async def used(desk: Desk) -> None:
+    await say(desk, Sent(**ABOUT))
+
+
+async def dropped(desk: Desk) -> None:
+    await say(desk, Dropped(**ABOUT))
+
+
+async def done(desk: Desk) -> None:
+    await say(desk, filled(qty="6"))
+
+
+async def ended(desk: Desk) -> None:
+    await say(desk, Rejected(**ABOUT))
+
+
+async def canceled(desk: Desk) -> None:
+    await say(desk, Canceled(**ABOUT))
+
+
+async def expired(desk: Desk) -> None:
+    late(desk)
+
+
+async def stale(desk: Desk) -> None:
+    tripped(desk)
+
+
+@pytest.mark.parametrize("happens", [used, dropped, done, ended, canceled, expired, stale])
+async def test_asked_again_the_answer_is_the_same_but_for_a_ticket_that_is_over(
+    desk: Desk, happens: Callable[[Desk], Any]
+) -> None:
+    first = await asked(desk)
+    assert first.ticket is not None
+    assert await asked(desk) == first
+    await happens(desk)
+    without = msgspec.structs.replace(first, ticket=None)
+    assert await asked(desk) == without
+    if happens is not expired:
+        assert await asked(desk.again()) == without
 
 
 async def test_what_nobody_asked_for_has_no_ticket(desk: Desk) -> None:

@@ -153,12 +153,13 @@ class Page:
 
     def __init__(self) -> None:
         self.says: dict[str, str] = {"all": "halt"}
+        self.epoch = 0
 
     def fence(self) -> None:
         self.says = {"all": "halt"}
 
-    def publish(self, modes: Any, _epoch: int) -> None:
-        self.says = dict(modes)
+    def publish(self, modes: Any, epoch: int) -> None:
+        self.says, self.epoch = dict(modes), epoch
 
 
 @attrs.define(eq=False)
@@ -275,6 +276,7 @@ class Host:
         watching = LimitWatching(
             halting=brakes.switch,
             record=chronicle.record,
+            publish=brakes.switch.publish,
             clock=self.clock,
             known=lambda: Knowledge(
                 books=known.books, rules=limits.rules, memories=limits.memories, is_active=True,

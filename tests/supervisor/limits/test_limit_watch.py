@@ -59,6 +59,23 @@ def test_a_loss_limit_breaks_on_a_mark_and_trading_halts_until_the_sessions_rese
     assert hosts(MAIN).run(script)
 
 
+@pytest.mark.parametrize(("action", "rises"), [("block", True), ("warn", False)])
+def test_whoever_holds_a_permission_sees_that_a_limit_has_stopped_orders(
+    hosts: Hosts, action: Any, rises: bool
+) -> None:
+    async def script(life: Life) -> None:
+        await lose(life, 0)
+        before = life.page.epoch
+        life.mark(400)
+        await trio.sleep(SOON_S)
+        (tripped,) = life.told(RuleTripped)
+        assert tripped.action == action
+        assert (life.page.epoch > before) is rises
+        assert life.page.says == {}
+
+    assert hosts(schema.DailyLoss(max_loss=D(100), action=action)).run(script)
+
+
 def test_a_fill_in_the_lockout_still_counts_and_a_second_rule_still_trips(hosts: Hosts) -> None:
     async def script(life: Life) -> None:
         await lose(life, 100)
