@@ -31,10 +31,12 @@ from .core.overrides import Overrides
 from .messages import (
     Acked,
     Decision,
+    Dropped,
     MessageId,
     OrderAcked,
     OrderAsked,
     OrderDecided,
+    OrderDropped,
     OrderSent,
     Sent,
     TicketMisused,
@@ -231,6 +233,14 @@ class Gate:
                 TicketMisused(account=account, client_order_id=name, code=code, worker=worker)
             )
         return code
+
+    def dropped(self, told: Dropped, who: Identity) -> None:
+        """It was never sent, and never will be. Raises NotRecorded."""
+        self.commit(
+            OrderDropped(
+                account=told.account, client_order_id=told.client_order_id, worker=who.worker
+            )
+        )
 
     def acked(self, told: Acked, who: Identity) -> None:
         """The venue has it. Raises NotRecorded."""

@@ -53,7 +53,6 @@ NOWHERE = ""
 ENDS: Mapping[type[Command], type[Cancel] | type[CancelRequest] | type[Expire] | type[Reject]] = {
     CancelAsked: CancelRequest,
     Canceled: Cancel,
-    Dropped: Reject,
     Expired: Expire,
     Rejected: Reject,
 }
@@ -65,7 +64,7 @@ MISUSES: Mapping[TicketCode, str] = {
     "ticket_stale": "something was tightened since the ticket was given",
     "ticket_expired": "the time of the ticket was over",
 }
-End = CancelAsked | Canceled | Dropped | Expired | Rejected
+End = CancelAsked | Canceled | Expired | Rejected
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -90,6 +89,7 @@ class Orders:
             Check: self._check,
             Sent: self._sent,
             Acked: self._acked,
+            Dropped: self._dropped,
             Filled: self._filled,
             Marked: self._marked,
             **dict.fromkeys(ENDS, self._ended),
@@ -139,8 +139,6 @@ class Orders:
     async def _ended(self, caller: Caller, command: End) -> Reply:
         name = command.client_order_id
         self._permitted(caller, command.account, name)
-        if isinstance(command, Dropped):
-            self._check_unsent(command.account, name)
         event = ENDS[type(command)](id=name, ts=command.ts)
         return await self.report(ReportEvents(account=command.account, events=[event]))
 
@@ -152,6 +150,15 @@ class Orders:
         if isinstance(command, Amended):
             event = Amend(id=name, qty=Decimal(command.qty), ts=command.ts)
         return await self._booked(command.account, event)
+
+    async def _dropped(self, caller: Caller, command: Dropped) -> Reply:
+        who = self._permitted(caller, command.account, command.client_order_id)
+        self._check_unsent(command.account, command.client_order_id)
+        try:
+            self.gate.dropped(command, who)
+        except NotRecorded as why:
+            raise CommandUnavailable(str(why)) from why
+        return await self._told()
 
     def _check_unsent(self, account: str, name: str) -> None:
         """What may be at the venue goes on counting until the venue says that it is gone."""

@@ -29,6 +29,7 @@ from ..actors.messages import (
     MessageQuarantined,
     OrderAcked,
     OrderDecided,
+    OrderDropped,
     OrderSent,
     ProjectionRebuilt,
     SnapshotSkipped,
@@ -68,6 +69,7 @@ PLENTIFUL = frozenset(
         InstrumentListed,
         OrderAcked,
         OrderDecided,
+        OrderDropped,
         OrderSent,
     }
 )

@@ -392,6 +392,7 @@ SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
     ),
     m.OrderSent(account="main", client_order_id="a1", worker="mm-1"),
     m.OrderAcked(account="main", client_order_id="a1", worker="mm-1"),
+    m.OrderDropped(account="main", client_order_id="a1", worker="mm-1"),
     m.TicketMisused(account="main", client_order_id="a1", code="ticket_used", worker="mm-1"),
     m.RequestOverride(
         id=70,

@@ -47,7 +47,7 @@ from ..messages.book import (
     Reject,
     Session,
 )
-from ..messages.gate import OrderAcked, OrderDecided
+from ..messages.gate import OrderAcked, OrderDecided, OrderDropped, OrderSent, TicketMisused
 from .book.account import AccountBook
 from .book.line import Line
 from .book.past import FILLS_KEPT
@@ -106,7 +106,10 @@ class Books:
             EquityDrifted: self._drift,
             EquityAgreed: self._agree,
             OrderDecided: self._decide,
+            OrderDropped: self._drop,
+            OrderSent: self._find,
             OrderAcked: self._acknowledge,
+            TicketMisused: self._find,
             DaemonStarted: self._start,
         }
         self.load(None)
@@ -317,11 +320,13 @@ class Books:
                 self.traits.put(account, event.id, _heard(traits, event))
         name = event.order if isinstance(event, Fill) else getattr(event, "id", None)
         if isinstance(name, str):
-            if isinstance(event, _SPOKEN):
+            is_own = not isinstance(event, Fill) or held.explains(name, event.symbol, event.side)
+            if is_own and isinstance(event, _SPOKEN):
                 self.traits.confirm(account, name)
             self.traits.settle(held, name)
 
-    def _acknowledge(self, _recorded: Recorded, fact: OrderAcked) -> None:
+    def _acknowledge(self, recorded: Recorded, fact: OrderAcked) -> None:
+        self._find(recorded, fact)
         self.traits.confirm(fact.account, fact.client_order_id)
 
     def _all(self, event: AnyEvent) -> list[Held]:
@@ -361,6 +366,17 @@ class Books:
             self.traits.put(asked.account, asked.client_order_id, traits)
         else:
             self.traits.drop(asked.account, asked.client_order_id)
+
+    def _drop(self, _recorded: Recorded, fact: OrderDropped) -> None:
+        held = self.accounts[fact.account]
+        held.drop(fact.client_order_id)
+        self.traits.settle(held, fact.client_order_id)
+
+    def _find(self, _recorded: Recorded, fact: OrderSent | OrderAcked | TicketMisused) -> None:
+        """It may be of an order, and in an account, that nobody knows."""
+        held = self.accounts.get(fact.account)
+        if held is not None:
+            held.find(fact.client_order_id)
 
     def _hear_equity(self, recorded: Recorded, fact: EquityReported) -> None:
         about = self.accounts[fact.account].about

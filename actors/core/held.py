@@ -197,6 +197,18 @@ class Held:
         self.book.apply(event)
         self._move(event.id, before)
 
+    def drop(self, order_id: str) -> None:
+        """An order was never sent, and never will be."""
+        before = self.remaining(order_id)
+        self.book.drop(order_id)
+        self._move(order_id, before)
+
+    def find(self, order_id: str) -> None:
+        """The venue has an order, or will have it."""
+        before = self.remaining(order_id)
+        self.book.find(order_id)
+        self._move(order_id, before)
+
     def remaining(self, order_id: str) -> Decimal:
         """Of an order, whether it is known or not."""
         order = self.book.orders.get(order_id)

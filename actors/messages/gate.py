@@ -136,7 +136,7 @@ class Expired(OrderReport, frozen=True, kw_only=True, tag="expired"):
 
 
 class Dropped(OrderReport, frozen=True, kw_only=True, tag="dropped"):
-    """It was never sent, and never will be. Refused if it was."""
+    """It was never sent, and never will be. Refused if it was, or anything was told of it."""
 
 
 class Filled(Command, frozen=True, kw_only=True, tag="fill"):
@@ -245,6 +245,15 @@ class OrderAcked(Fact, frozen=True, kw_only=True, tag="order_acked"):
     worker: str | None = None
 
 
+class OrderDropped(Fact, frozen=True, kw_only=True, tag="order_dropped"):
+    """An order was never sent, and never will be: what was reserved for it is free. If anything is
+    heard of it later it was sent all the same, and counts again."""
+
+    account: str
+    client_order_id: str
+    worker: str | None = None
+
+
 class TicketMisused(Fact, frozen=True, kw_only=True, tag="ticket_misused"):
     """An order was sent that nothing permitted at that moment: `code` says why. If it counted, it
     counts as before."""
@@ -284,5 +293,5 @@ Commands = (
     | Marked
 )
 Replies = Decision
-Facts = OrderDecided | OrderSent | OrderAcked | TicketMisused | RuleRearmed
+Facts = OrderDecided | OrderSent | OrderAcked | OrderDropped | TicketMisused | RuleRearmed
 Loosening = RuleRearmed

@@ -19,8 +19,10 @@ from riskd.actors.messages import (
     Fact,
     InstrumentListed,
     Listing,
+    OrderAcked,
     OrderAsked,
     OrderDecided,
+    OrderDropped,
     Recorded,
     SessionClockSet,
     Verdict,
@@ -222,6 +224,19 @@ def test_a_fill_that_its_order_does_not_explain_is_in_no_part() -> None:
         assert (part.worth.paths["L"].qty, book.worth.paths["L"].qty) == (Decimal(0), expected)
         assert part.exposures.remaining("L").buys == book.exposures.remaining("L").buys == 2
         tell(found, [Booked(account="main", event=bust)])
+
+
+def test_an_order_that_was_dropped_counts_again_once_it_is_heard_of() -> None:
+    about = {"account": "main", "client_order_id": "mm-1"}
+    found = put_away(books(permitted("mm-1", "buy", Decimal(2)), OrderDropped(**about)))
+    for scope in ("all", "strategy:mm"):
+        (book,) = found.of(scope)
+        assert (book.exposures.remaining("L").buys, book.exposures.sums.orders) == (0, 0)
+    tell(found, [OrderAcked(**about), OrderAcked(account="none", client_order_id="mm-1")])
+    for scope in ("all", "strategy:mm"):
+        (book,) = found.of(scope)
+        assert (book.exposures.remaining("L").buys, book.exposures.sums.orders) == (2, 1)
+    assert dump(put_away(found)) == dump(found)
 
 
 def test_rubbish_is_no_dump() -> None:

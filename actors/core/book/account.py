@@ -248,6 +248,16 @@ class AccountBook:
                 return
         self.news = self.roll.hear(key, event)
 
+    def drop(self, order_id: str) -> None:
+        """An order was never sent, and never will be."""
+        with exact():
+            self.news = self.roll.drop(order_id)
+
+    def find(self, order_id: str) -> None:
+        """The venue has an order, or will have it."""
+        with exact():
+            self.roll.find(order_id)
+
     def lend(self, order: Order | Beginning, before: Decimal, now: Decimal) -> None:
         """So much remained of an order that another book keeps, and remains: it counts here too."""
         with exact():

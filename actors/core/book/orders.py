@@ -1,8 +1,9 @@
 """Working orders: what remains of each.
 
 An order counts from the event that begins it until it is confirmed gone; asking for its end changes
-nothing. Of a pending change the larger quantity counts. What remains of it is that less what was
-filled, and never below nothing.
+nothing. One that was dropped, which is said to have never been sent, counts again with whatever is
+heard of it later. Of a pending change the larger quantity counts. What remains of it is that less
+what was filled, and never below nothing.
 
 A fill in its name that is of another symbol or side is none of its own: nothing of it is gone by
 that. Which fills are its own is known once it has begun, however early they came.
@@ -87,7 +88,8 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
     """Filled before its beginning, as far as is known: it may be in what it began with."""
     late: Decimal = ZERO
     """Filled since."""
-    is_gone: bool = False
+    is_ended: bool = False
+    """The venue has confirmed that it is gone."""
     is_ending: bool = False
     """Its end was asked for."""
     silent: Key | None = None
@@ -96,6 +98,12 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
     """Where anything else was last told of it, or it was last filled."""
     strays: tuple[Stray, ...] = ()
     """Of each symbol and side that is not its own; before its beginning, of all."""
+    is_dropped: bool = False
+    """It was never sent, and nothing says otherwise."""
+
+    @property
+    def is_gone(self) -> bool:
+        return self.is_ended or self.is_dropped
 
     def has(self, symbol: str, side: Side) -> bool:
         """Is such a fill in its name its own?"""
@@ -136,15 +144,26 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
         _, pending = _asked_for(self.begun, self.changes)
         return "amend_pending" if pending else "open"
 
+    def dropped(self) -> "Working":
+        """Whoever says so was asked whether anything of it was heard."""
+        return replace(self, is_dropped=True)
+
+    def found(self) -> "Working":
+        """It is at the venue, or on its way."""
+        return replace(self, is_dropped=False) if self.is_dropped else self
+
     def heard(self, key: Key, event: OrderEvent) -> "Working":
         """After what is told of it."""
+        return self._heard(key, event).found()
+
+    def _heard(self, key: Key, event: OrderEvent) -> "Working":
         match event:
             case Timeout():
                 return replace(self, silent=_later(self.silent, key))
             case CancelRequest():
                 return replace(self, is_ending=True, spoken=_later(self.spoken, key))
             case Cancel() | Reject() | Expire():
-                return replace(self, is_gone=True)
+                return replace(self, is_ended=True)
             case Order():
                 return self._begun(key, event)
             case AmendRequest(qty=qty):
@@ -196,7 +215,7 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
         if not self.has(fill.symbol, side):
             spoken = _later(self.spoken, key) if sign > 0 else self.spoken
             strays = _stray(self.strays, fill.symbol, side, qty)
-            return replace(self, strays=strays, spoken=spoken)
+            return replace(self, strays=strays, spoken=spoken).found()
         is_late = self.begun is not None and key > self.begun.key
         early, late = (self.early, self.late + qty) if is_late else (self.early + qty, self.late)
         return Working(
@@ -206,7 +225,7 @@ class Working(Struct, frozen=True, eq=False, gc=False, array_like=True):
             self.qty,
             early,
             late,
-            self.is_gone,
+            self.is_ended,
             self.is_ending,
             self.silent,
             _later(self.spoken, key) if sign > 0 else self.spoken,

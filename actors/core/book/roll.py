@@ -55,11 +55,26 @@ class Roll:
         was, begun = order.begun, heard.begun
         if begun is not None and begun is not was:
             heard = self._rebegun(order, heard, begun)
-        self._replace(order, heard if self._kept is None else heard.settled())
-        for each in (was, begun):
+        return self._change(order, heard if self._kept is None else heard.settled())
+
+    def drop(self, order_id: str) -> Working | None:
+        """It was never sent, and never will be. The order, if it is gone by this."""
+        order = self.orders.get(order_id)
+        return None if order is None else self._change(order, order.dropped())
+
+    def find(self, order_id: str) -> None:
+        """It is at the venue, or on its way: it counts again, if it was dropped."""
+        order = self.orders.get(order_id)
+        if order is not None and order.is_dropped:
+            self._change(order, order.found())
+
+    def _change(self, order: Working, by: Working) -> Working | None:
+        """Its symbols are weighed. What it is now, if it is gone by this."""
+        self._replace(order, by)
+        for each in (order.begun, by.begun):
             if each is not None:
                 self._exposures.weigh(self._worth.paths[each.symbol])
-        return heard if heard.is_gone and not order.is_gone else None
+        return by if by.is_gone and not order.is_gone else None
 
     def _replace(self, order: Working, by: Working) -> None:
         self._exposures.leave(order)

@@ -22,8 +22,16 @@ import msgspec
 
 from ...messages import Booked, Fact, Recorded
 from ...messages.book import Cancel, Expire, Fill, Reject
-from ...messages.gate import OrderAcked, OrderDecided, OrderSent, TicketMisused, Verdict
+from ...messages.gate import (
+    OrderAcked,
+    OrderDecided,
+    OrderDropped,
+    OrderSent,
+    TicketMisused,
+    Verdict,
+)
 from ..book.numbers import ZERO, exact
+from ..book.orders import OrderEvent
 from .asked import digest
 
 DONE_KEPT = 10_000
@@ -83,6 +91,7 @@ class Answers:
         self._kept = kept
         self._acts: Mapping[type[Fact], Callable[[Recorded, Any], None]] = {
             OrderDecided: self._decide,
+            OrderDropped: self._drop,
             OrderSent: self._send,
             OrderAcked: self._send,
             TicketMisused: self._misuse,
@@ -152,8 +161,13 @@ class Answers:
         if isinstance(event, Fill):
             if isinstance(event.order, str):
                 self._fill((fact.account, event.order), event)
-        elif isinstance(event, Cancel | Reject | Expire):
-            self._change((fact.account, event.id), None)
+        elif isinstance(event, OrderEvent):
+            is_gone = isinstance(event, Cancel | Reject | Expire)
+            self._change((fact.account, event.id), None if is_gone else ZERO)
+
+    def _drop(self, _recorded: Recorded, fact: OrderDropped) -> None:
+        """Nobody may send it any more."""
+        self._change((fact.account, fact.client_order_id), None)
 
     def _fill(self, key: tuple[str, str], fill: Fill) -> None:
         found = self._of.get(key)
@@ -162,7 +176,7 @@ class Answers:
             self._change(key, fill.qty if is_own else ZERO)
 
     def _change(self, key: tuple[str, str], less: Decimal | None = ZERO) -> None:
-        """An order was heard of, so it was sent; so much less of it is left. None: it is gone."""
+        """An order was heard of: its ticket is used, so much less of it is left. None: nothing."""
         found = self._of.get(key)
         if found is None:
             return

@@ -54,7 +54,7 @@ class Ended(NamedTuple):
     account: str
     order: str
     how: str
-    """`cancel`, `reject` or `expire`."""
+    """`cancel`, `reject` or `expire`; `drop`: it was never sent."""
 
 
 class Asked(NamedTuple):

@@ -12,7 +12,7 @@ from typing import Any
 
 from ...messages import Booked, Fact, Recorded, SessionReset
 from ...messages.book import AmendRequest, Cancel, CancelRequest, Event, Expire, Fill, Reject
-from ...messages.gate import OrderDecided, RuleRearmed
+from ...messages.gate import OrderDecided, OrderDropped, RuleRearmed
 from ..book.account import AccountBook
 from ..book.numbers import exact
 from ..book.orders import Working
@@ -65,6 +65,14 @@ def _booked(recorded: Recorded, fact: Booked, books: Books) -> Seen | None:
         order = event.id
         return Asked(at, _scopes_of(held, order), fact.account, order, what)
     return None
+
+
+def _dropped(recorded: Recorded, fact: OrderDropped, books: Books) -> Seen | None:
+    held = books.accounts[fact.account]
+    if not isinstance(held.book.news, Working):
+        return None
+    order = fact.client_order_id
+    return Ended(recorded.at, _scopes_of(held, order), fact.account, order, "drop")
 
 
 def _scopes_of(held: Held, order: str, symbol: str | None = None) -> Scopes:
@@ -159,6 +167,7 @@ def _rearmed(recorded: Recorded, fact: RuleRearmed, _books: Books) -> Seen:
 
 _MEANINGS: Mapping[type[Fact], Callable[[Recorded, Any, Books], Seen | None]] = {
     OrderDecided: _judged,
+    OrderDropped: _dropped,
     Booked: _booked,
     SessionReset: _session_ended,
     RuleRearmed: _rearmed,

@@ -200,6 +200,53 @@ async def test_nothing_is_dropped_twice_nor_what_nobody_has(desk: Desk) -> None:
     assert await refused(desk, Dropped(**ABOUT)) == "ticket_used"
 
 
+SIGNS: list[Command] = [
+    Acked(**ABOUT),
+    Sent(**ABOUT),
+    CancelAsked(**ABOUT),
+    Filled(**ABOUT, fill_id="f", symbol="X", side="buy", qty="2", price="100"),
+    Filled(**ABOUT, fill_id="f", symbol="X", side="sell", qty="2", price="100"),
+]
+
+
+@pytest.mark.parametrize("sign", SIGNS, ids=lambda sign: f"{type(sign).__name__}")
+async def test_what_was_dropped_and_is_heard_of_counts_again(desk: Desk, sign: Command) -> None:
+    await asked(desk, strategy="mm")
+    await say(desk, Dropped(**ABOUT))
+    (part,) = desk.books.of("strategy:mm")
+    assert (desk.worst(), part.exposures.remaining("X").buys) == ((0, 0), 0)
+    if isinstance(sign, Sent):
+        assert await refused(desk, sign) == "ticket_used"
+    else:
+        await say(desk, sign)
+    filled = {"buy": 2, "sell": -2}[sign.side] if isinstance(sign, Filled) else 0
+    left = 4 if filled > 0 else 6
+    assert desk.worst() == (left + filled, filled)
+    assert part.exposures.remaining("X").buys == left
+    again = desk.again()
+    assert again.worst() == desk.worst()
+    await say(again, Canceled(**ABOUT))
+    assert again.worst()[0] == again.worst()[1]
+
+
+@pytest.mark.parametrize("end", [Canceled, Rejected, Expired])
+async def test_what_the_venue_has_ended_stays_gone(desk: Desk, end: Callable[..., Command]) -> None:
+    await asked(desk)
+    await say(desk, end(**ABOUT))
+    await say(desk, Acked(**ABOUT))
+    assert await refused(desk, Sent(**ABOUT)) == "ticket_used"
+    assert desk.worst() == (0, 0)
+
+
+async def test_what_was_asked_to_end_is_neither_sent_nor_dropped(desk: Desk) -> None:
+    await asked(desk)
+    await say(desk, CancelAsked(**ABOUT))
+    assert await refused(desk, Sent(**ABOUT)) == "ticket_used"
+    assert desk.facts[-1] == TicketMisused(**ABOUT, code="ticket_used")
+    assert await refused(desk, Dropped(**ABOUT)) == "ticket_used"
+    assert desk.worst() == (6, 0)
+
+
 @pytest.mark.parametrize("end", [Canceled, Rejected, Expired])
 async def test_what_the_venue_ends_is_gone(desk: Desk, end: Callable[..., Command]) -> None:
     await asked(desk)
@@ -248,7 +295,7 @@ async def test_a_mark_without_an_account_is_one_in_all(desk: Desk) -> None:
 async def test_what_can_not_be_written_is_not_told_as_done(desk: Desk) -> None:
     await asked(desk)
     desk.failure = "no disk"
-    for command in (Sent(**ABOUT), Acked(**ABOUT)):
+    for command in (Sent(**ABOUT), Acked(**ABOUT), Dropped(**ABOUT)):
         with pytest.raises(CommandUnavailable):
             await say(desk, command)
 

@@ -15,12 +15,13 @@ from riskd.actors.messages import (
     Fact,
     OrderAsked,
     OrderDecided,
+    OrderDropped,
     OrderSent,
     Recorded,
     TicketMisused,
     Verdict,
 )
-from riskd.actors.messages.book import Cancel, Expire, Fill, Reject
+from riskd.actors.messages.book import Cancel, CancelRequest, Expire, Fill, Reject, Timeout
 from riskd.actors.messages.reasons import Code
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -99,6 +100,21 @@ def test_answers_of_working_orders_stay_and_of_the_others_the_newest() -> None:
         history.decide(str(number), "block", code="max_position")
     known = [n for n in ("working", *map(str, range(10))) if history.answers.find("main", n)]
     assert known == ["working", "7", "8", "9"]
+
+
+@pytest.mark.parametrize("event", [CancelRequest(id="a"), Timeout(id="a")])
+def test_what_something_was_told_of_is_not_sent_again(event: Any) -> None:
+    history = History(kept=0)
+    history.decide("a")
+    history.make(Booked(account="main", event=event))
+    assert history.misuse("a") == "ticket_used"
+
+
+def test_what_was_dropped_is_not_sent() -> None:
+    history = History()
+    history.decide("a")
+    history.make(OrderDropped(account="main", client_order_id="a"))
+    assert history.misuse("a") == "ticket_used"
 
 
 @pytest.mark.parametrize("end", [Cancel, Reject, Expire])

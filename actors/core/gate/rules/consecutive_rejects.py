@@ -45,7 +45,7 @@ class Row:
         elif isinstance(seen, Ended):
             if seen.how == "reject":
                 self._refuse(seen)
-            else:
+            elif seen.how != "drop":
                 self._take(seen.account, seen.order)
         elif isinstance(seen, Executed):
             if seen.order is not None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from riskd.actors.core.gate.rules import consecutive_rejects, repeated_execution
+from riskd.actors.messages import OrderDropped
 from riskd.config.schema.rules import ConsecutiveRejects, RepeatedExecution
 
 Desk = Callable[..., Any]
@@ -174,6 +175,16 @@ def test_an_order_is_refused_once_however_often_it_is_told(desk: Desk) -> None:
     for _ in range(5):
         at.tell("reject", id=at.last)
     assert at.ask().decision == "allow"
+
+
+def test_what_was_never_sent_was_neither_refused_nor_taken(desk: Desk) -> None:
+    at = desk(refusals())
+    refused(at, 2)
+    for _ in range(5):
+        at.ask()
+        at.record(OrderDropped(account="main", client_order_id=at.last))
+    assert at.ask().decision == "allow"
+    assert refused(at, 5) == 1
 
 
 def test_what_the_gate_blocks_is_no_refusal(desk: Desk) -> None:

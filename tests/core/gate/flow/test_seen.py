@@ -12,6 +12,7 @@ from riskd.actors.core.gate.memory import (
     Rearmed,
     SessionEnded,
 )
+from riskd.actors.messages import OrderDropped
 from riskd.config.schema.rules import MaxWorkingOrders
 
 Desk = Callable[..., Any]
@@ -69,6 +70,14 @@ def test_so_is_one_that_its_order_does_not_explain(desk: Desk) -> None:
     (one,) = told(at, Executed)
     assert set(one.scopes) == {"all", "account:main", "symbol:BTC", "exchange:sim"}
     assert (one.order, one.left) == (None, None)
+
+
+def test_an_order_that_was_dropped_ends_once_and_was_not_refused(desk: Desk) -> None:
+    at = begun(desk)
+    for _ in range(2):
+        at.record(OrderDropped(account="main", client_order_id=at.last))
+    (one,) = told(at, Ended)
+    assert (set(one.scopes), one.order, one.how) == (MINE, at.last, "drop")
 
 
 def test_a_fill_counts_once(desk: Desk) -> None:
