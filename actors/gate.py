@@ -12,7 +12,7 @@ of riskd, and whoever asks again may hear another.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import attrs
 
@@ -28,6 +28,7 @@ from .core.gate.tickets import misuse
 from .core.gate.view import Moment
 from .core.halts import Halts
 from .core.overrides import Overrides
+from .core.signal.signals import Raised
 from .messages import (
     Acked,
     Decision,
@@ -62,6 +63,8 @@ class Gate:
     halts: Halts
     answers: Answers
     overrides: Overrides
+    raised: Mapping[str, Raised]
+    """The risk signals that are not calm, by scope. Always the same object."""
     limits: Limits
     commit: Commit
     clock: Clock
@@ -200,7 +203,14 @@ class Gate:
             or self._revision != self.halts.revision
             or known.rules is not self.limits.rules
         ):
-            known = gather(self.books, self.halts, self.limits, self.answers, self.overrides)
+            known = gather(
+                self.books,
+                self.halts,
+                self.limits,
+                self.answers,
+                self.overrides,
+                self.raised,
+            )
             self._known, self._revision = known, self.halts.revision
         return known
 

@@ -3,10 +3,10 @@
 It looks at accounts in which something has happened, soon after that, and every second at all,
 since marks grow old and lockouts end while nothing happens. It looks no more often than leaves most
 of the loop to others. What it finds is done at once, without a checkpoint: a halt is in force
-before the fact that tells why.
+before the fact that tells why. The risk signal is looked at in the same rhythm, after the limits.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -19,7 +19,7 @@ from .core.gate.view import Moment
 from .core.gate.watch import Act, Patience, Trip, watch
 from .core.gate.watched import Watched
 from .mailbox import Mailbox
-from .messages import By, Edge, EdgeReported, Halt, Reply, RuleTripped, Taken
+from .messages import By, Edge, EdgeReported, Fact, Halt, Reply, RuleTripped, Taken
 from .ports import Clock, Halting, Record
 
 NAME = "limit_watch"
@@ -45,6 +45,8 @@ class LimitWatch:
     """What is known now. In doubt nothing is looked at: then nobody trades, and what seems to be
     calm may not be."""
     watched: Callable[[], Watched]
+    signals: Callable[[Collection[str] | None, float], Iterable[Fact]]
+    """What is to be told of the risk signal of these accounts, or of all, at this time."""
     patience: Patience
     session_end: Callable[[], datetime]
     """When the session under way ends."""
@@ -113,6 +115,8 @@ class LimitWatch:
             patience=self.patience,
         ):
             self._do(act)
+        for fact in self.signals(touched, moment.monotonic_s):
+            self.record(fact)
 
     def _do(self, act: Act) -> None:
         if isinstance(act, Halt):

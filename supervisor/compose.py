@@ -83,7 +83,8 @@ from .limit_watching import LimitWatching
 from .limiting import Limiting
 from .looks import Outside
 from .loop_watch import LoopWatch
-from .status import NOT_BUILT, find, tree_rows
+from .signalling import Signalling
+from .status import NOT_BUILT, find, journal_shown, tree_rows
 from .studies import PATIENT, Studies
 from .tree import ChildSpec, Context, NotRunning, Ports, Supervisor
 
@@ -126,6 +127,7 @@ class Riskd:
     books: Bookkeeping = attrs.field(init=False)
     _views: BookViews = attrs.field(init=False)
     gating: Gating = attrs.field(init=False)
+    signalling: Signalling = attrs.field(init=False)
     watching: LimitWatching = attrs.field(init=False)
     _workers: Mapping[str, Identity] = attrs.field(factory=dict, init=False)
     """Whose orders those of each worker are. Empty: no worker is started yet."""
@@ -211,6 +213,9 @@ class Riskd:
         self._studies = Studies(
             gate=self.gating.gate, chronicle=self.chronicle, clock=self.clock, outside=self.outside
         )
+        self.signalling = Signalling(
+            known=self.known, chronicle=self.chronicle, configuration=self.configuration
+        )
         self.watching = LimitWatching(
             halting=self.brakes.switch,
             record=self.chronicle.record,
@@ -218,6 +223,7 @@ class Riskd:
             clock=self.clock,
             known=self.gating.knowledge,
             watched=lambda: self.known.limits.watched,
+            signals=self.signalling.turns,
             session_end=self.brakes.session_end,
             news=self.ledger.news,
             registry=self._registry,
@@ -379,6 +385,7 @@ class Riskd:
             **self.gating.handlers(),
             **self._studies.handlers(),
             **self.watching.handlers(),
+            **self.signalling.handlers(),
             **self.limiting.handlers(),
         }
 
@@ -453,23 +460,6 @@ class Riskd:
         }
         return tree_rows(self.root, mailboxes)
 
-    def _journal(self) -> dict[str, object]:
-        ledger = self.ledger
-        seen = ledger.statistics()
-        return {
-            "lsn": seen.lsn,
-            "unsafe": seen.unsafe,
-            "durability": ledger.durability,
-            "failure": None if ledger.failure is None else str(ledger.failure),
-            "segment": ledger.journal.path.name,
-            "snapshot_lsn": seen.snapshot_lsn,
-            "syncs": seen.syncs,
-            "slow_syncs": seen.slow_syncs,
-            "last_sync_ms": round(seen.last_sync_s * 1e3, 3),
-            "worst_sync_ms": round(seen.worst_sync_s * 1e3, 3),
-            "suspected": list(seen.suspected),
-        }
-
     def status(self) -> dict[str, object]:
         """The document of `riskctl --json status`. Its keys are a contract."""
         return {
@@ -481,9 +471,10 @@ class Riskd:
             "uptime_s": round(self.clock.monotonic_s() - self._started_s, 3),
             "kill_switch": self.brakes.shown(),
             "halts": self.brakes.halts_shown(),
+            "risk_signal": self.signalling.shown(),
             "workers": [],
             "accounts": self.books.shown(),
-            "journal": self._journal(),
+            "journal": journal_shown(self.ledger),
             "lease": self.brakes.lease_shown(),
             "actors": self._rows(),
             "control": attrs.asdict(self._control.statistics()),

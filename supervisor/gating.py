@@ -62,6 +62,7 @@ class Gating:
             halts=self.known.halts,
             answers=self.known.answers,
             overrides=self.known.overrides,
+            raised=self.known.signals.raised,
             limits=self.limits,
             commit=self.chronicle.commit,
             clock=self.clock,

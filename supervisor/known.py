@@ -11,6 +11,7 @@ from ..actors.core.gate.gathered import gather
 from ..actors.core.halts import Halts
 from ..actors.core.limits import LimitsInForce
 from ..actors.core.overrides import Overrides
+from ..actors.core.signal.signals import Signals
 from .ledger import Projection
 from .past import SupervisionHistory
 
@@ -27,11 +28,14 @@ class Known:
     )
     answers: Answers = attrs.field(factory=Answers)
     overrides: Overrides = attrs.field(factory=Overrides)
+    signals: Signals = attrs.field(factory=Signals)
 
     def knowledge(self) -> Knowledge:
         """What a decision rests on, where no gate is: of a copy nobody has to say that its limits
         are known."""
-        found = gather(self.books, self.halts, self.limits, self.answers, self.overrides)
+        found = gather(
+            self.books, self.halts, self.limits, self.answers, self.overrides, self.signals.raised
+        )
         assert found is not None, "a projection of limits always has rules"
         return found
 
@@ -44,4 +48,5 @@ class Known:
             self.limits,
             self.answers,
             self.overrides,
+            self.signals,
         )

@@ -4,7 +4,7 @@ What was told last is in the ledger, and since when something is not known outli
 restart of it tells nothing twice and waits for nothing anew.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 
 import attrs
@@ -19,7 +19,7 @@ from ..actors.core.gate.watch import Patience
 from ..actors.core.gate.watched import Watched
 from ..actors.limit_watch import LimitWatch
 from ..actors.mailbox import ActorDied, AskTimeout, MailboxFull, Registry
-from ..actors.messages import Command, Edge, Refused, Reply
+from ..actors.messages import Command, Edge, Fact, Refused, Reply
 from ..actors.ports import Clock, Halting, Record
 from .tree import ChildSpec, Context
 
@@ -37,6 +37,8 @@ class LimitWatching:
     known: Callable[[], Knowledge]
     watched: Callable[[], Watched]
     """As the ledger has it: it is another one after the ledger was read again."""
+    signals: Callable[[Collection[str] | None, float], Iterable[Fact]]
+    """What is to be told of the risk signal."""
     session_end: Callable[[], datetime]
     news: trio.lowlevel.ParkingLot
     registry: Registry
@@ -59,6 +61,7 @@ class LimitWatching:
             clock=self.clock,
             known=self.known,
             watched=self.watched,
+            signals=self.signals,
             patience=self._patience,
             session_end=self.session_end,
             news=self.news,

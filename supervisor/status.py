@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
+from .ledger import Ledger
 from .tree import ChildInfo, Supervisor
 
 Row = dict[str, object]
@@ -71,6 +72,24 @@ def _row(name: str, kind: str, parent: str | None, state: str) -> Row:
         "last_failure": None,
         "held": False,
         "stuck": False,
+    }
+
+
+def journal_shown(ledger: Ledger) -> Row:
+    """How far it is, how safe, and what is wrong with it."""
+    seen = ledger.statistics()
+    return {
+        "lsn": seen.lsn,
+        "unsafe": seen.unsafe,
+        "durability": ledger.durability,
+        "failure": None if ledger.failure is None else str(ledger.failure),
+        "segment": ledger.journal.path.name,
+        "snapshot_lsn": seen.snapshot_lsn,
+        "syncs": seen.syncs,
+        "slow_syncs": seen.slow_syncs,
+        "last_sync_ms": round(seen.last_sync_s * 1e3, 3),
+        "worst_sync_ms": round(seen.worst_sync_s * 1e3, 3),
+        "suspected": list(seen.suspected),
     }
 
 

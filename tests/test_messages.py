@@ -136,6 +136,38 @@ TERMS = m.Terms(
     for_s=600.0,
 )
 
+BAD: dict[str, Any] = {
+    "level": "critical",
+    "score": 100,
+    "critical_issues": ("drawdown_pct has reached 20",),
+    "warnings": ("gross_leverage has reached 10",),
+    "tier": "emergency",
+    "action_required": True,
+}
+SNAPSHOT = m.RiskSnapshot(
+    currency="USD",
+    equity=Decimal(80_000),
+    drawdown_pct=Decimal(20),
+    gross_leverage=Decimal("10.5"),
+    net_leverage=Decimal("2.25"),
+    daily_pnl=Decimal(-2_000),
+    daily_loss_pct=Decimal("2.439025"),
+    weekly_pnl=Decimal(-5_000),
+    weekly_loss_pct=Decimal("5.882353"),
+    concentration_pct=Decimal(420),
+    value_at_risk=Decimal("2326.35"),
+    expected_shortfall=Decimal("2665.21"),
+)
+HEARD: dict[str, Any] = {
+    "source": "outside",
+    "state": "stale",
+    "signal": m.RiskSignal(**BAD),
+    "reason": "it is 61 s old, and is believed for 60 s",
+    "by": BY,
+    "worker": "mm-1",
+    "said_at": AT,
+}
+
 SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
     m.Hello(id=1, token="t0k3n", role="observer", protocol=1),  # noqa: S106 - no secret of anybody
     m.Version(id="a-1"),
@@ -421,6 +453,15 @@ SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
         reason="agreed",
     ),
     m.OverrideRevoked(override="ov7", by=BY, reason="it is gone"),
+    m.Signal(id=50, source="outside", **BAD, ts=1767323045),
+    m.ShowRisk(id=51, account="main"),
+    m.RiskIs(
+        id=51, lsn=6, level="critical", scopes=[{"scope": "all"}], sources=[{"source": "desk"}]
+    ),
+    m.RiskSignalChanged(scope="account:main", signal=m.RiskSignal(**BAD), snapshot=SNAPSHOT),
+    m.SignalWorsened(**HEARD),
+    m.SignalEased(**HEARD),
+    m.SignalNoted(**HEARD),
 )
 
 
@@ -475,6 +516,8 @@ def test_every_message_has_its_sample_and_every_file_its_message() -> None:
         m.Limits,
         m.Listing,
         m.OrderAsked,
+        m.RiskSignal,
+        m.RiskSnapshot,
         m.Setting,
         m.Terms,
         m.Ticket,

@@ -30,8 +30,7 @@ section of this page.
 A key marked *restart* keeps the value that riskd was started with. The others follow a reload.
 
 Secrets come from the environment: `"${NAME}"`, with nothing else between the quotes. A variable
-that is not set, or is empty, is a mistake; so is a reference in a key that holds no secret. No key
-of this version holds one.
+that is not set, or is empty, is a mistake; so is a reference in a key that holds no secret.
 
 `config/example.toml` holds every key at its default. Copy what you change.
 """
@@ -55,7 +54,7 @@ def markdown() -> Iterator[str]:
     yield _PAGE
     for section, struct in _tables():
         yield f"## `[{section}]`\n\n{_doc(struct)}\n"
-        yield from _table(msgspec.structs.fields(struct))
+        yield from _table(_keys(struct))
     for entry in _entries():
         yield f"## `{entry.title}`\n\n{entry.about}\n"
         yield from _table(_required_first(msgspec.structs.fields(entry.struct)))
@@ -83,7 +82,7 @@ def toml() -> Iterator[str]:
     yield "# Every key of riskd at its default. A key whose default is worked out is commented out."
     for section, struct in _tables():
         yield f"\n# {_doc(struct)}\n[{section}]\n"
-        yield from map(_assignment, msgspec.structs.fields(struct))
+        yield from map(_assignment, _keys(struct))
     for entry in _entries():
         yield _comment(entry.about, before="\n")
         yield f"# {entry.opened}"
@@ -102,11 +101,21 @@ def toml() -> Iterator[str]:
             yield from map(_possible, (*required, *_own(struct, usual[struct])))
 
 
-def _tables() -> Iterator[tuple[str, type[Struct]]]:
-    for field in msgspec.structs.fields(Config):
+def _tables(parent: type[Struct] = Config, above: str = "") -> Iterator[tuple[str, type[Struct]]]:
+    """Each with those in it behind it."""
+    for field in msgspec.structs.fields(parent):
         match kinds.kind(field.type):
             case kinds.Table(struct):
-                yield field.encode_name, struct
+                name = f"{above}{field.encode_name}"
+                yield name, struct
+                yield from _tables(struct, f"{name}.")
+
+
+def _keys(struct: type[Struct]) -> Iterator[FieldInfo]:
+    """But for the tables in it."""
+    for field in msgspec.structs.fields(struct):
+        if not isinstance(kinds.kind(field.type), kinds.Table):
+            yield field
 
 
 @attrs.frozen

@@ -64,6 +64,8 @@ from ..messages import (
     ShowOverrides,
     ShowPnl,
     ShowPositions,
+    ShowRisk,
+    Signal,
     Status,
     Subscribe,
     Trigger,
@@ -107,6 +109,7 @@ PERMITTED: Mapping[type[Command], frozenset[Role]] = {
     ShowCounters: _PEOPLE,
     Explain: _EVERYONE,
     WhatIf: _PEOPLE,
+    ShowRisk: _PEOPLE,
     KillActor: _OPERATORS,
     ShowConfig: _OPERATORS,
     Reload: _OPERATORS,
@@ -139,6 +142,7 @@ PERMITTED: Mapping[type[Command], frozenset[Role]] = {
     ReportEquity: _OPERATORS,
     Metric: _REPORTERS,
     Edge: _REPORTERS,
+    Signal: _REPORTERS,
 }
 
 

@@ -30,6 +30,7 @@ from . import (
     limits,
     metrics,
     overrides,
+    signal,
     supposing,
     talk,
     tree,
@@ -178,6 +179,17 @@ from .overrides import (
     ShowOverrides,
     Terms,
 )
+from .signal import (
+    RiskIs,
+    RiskSignal,
+    RiskSignalChanged,
+    RiskSnapshot,
+    ShowRisk,
+    Signal,
+    SignalEased,
+    SignalNoted,
+    SignalWorsened,
+)
 from .supposing import Explain, Explained, LimitPut, Supposed, WhatIf
 from .talk import (
     Error,
@@ -235,6 +247,7 @@ ClientCommand = (
     | counters.Commands
     | supposing.Commands
     | watching.Commands
+    | signal.Commands
 )
 """What may arrive on the socket. Anything else gets a typed error."""
 
@@ -250,6 +263,7 @@ AnyReply = (
     | overrides.Replies
     | counters.Replies
     | supposing.Replies
+    | signal.Replies
 )
 AnyPush = talk.Pushes
 AnyFact = (
@@ -262,6 +276,7 @@ AnyFact = (
     | limits.Facts
     | overrides.Facts
     | watching.Facts
+    | signal.Facts
 )
 
 
@@ -408,6 +423,10 @@ __all__ = [
     "RequestOverride",
     "ResetLimit",
     "RevokeOverride",
+    "RiskIs",
+    "RiskSignal",
+    "RiskSignalChanged",
+    "RiskSnapshot",
     "RuleCalm",
     "RuleRearmed",
     "RuleTripped",
@@ -426,6 +445,11 @@ __all__ = [
     "ShowOverrides",
     "ShowPnl",
     "ShowPositions",
+    "ShowRisk",
+    "Signal",
+    "SignalEased",
+    "SignalNoted",
+    "SignalWorsened",
     "SnapshotSkipped",
     "State",
     "Status",

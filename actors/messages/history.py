@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from . import daemon, gate, halts, limits, overrides
+from . import daemon, gate, halts, limits, overrides, signal
 from .base import Fact
 
 
@@ -36,7 +36,12 @@ class ProjectionRebuilt(Fact, frozen=True, kw_only=True, tag="projection_rebuilt
 
 
 Loosening = (
-    daemon.Loosening | halts.Loosening | limits.Loosening | gate.Loosening | overrides.Loosening
+    daemon.Loosening
+    | halts.Loosening
+    | limits.Loosening
+    | gate.Loosening
+    | overrides.Loosening
+    | signal.Loosening
 )
 """Facts that loosen."""
 

@@ -58,6 +58,8 @@ Code = Literal[
     "qty_not_positive",
     "qty_off_lot",
     "reduce_only",
+    "risk_action_required",
+    "risk_signal_critical",
     "session_closed",
     "stale_equity",
     "stale_mark",

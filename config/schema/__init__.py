@@ -18,6 +18,7 @@ from .daemon import Control, Journal, Riskd, Security, Supervision
 from .gate import Gate, OnExcess
 from .halting import KillSwitch, Lease, Session
 from .profiles import BUILT_IN, PROFILES_MAX, Profile, Profiles
+from .risk_signal import OutsideSignal, RiskSignal
 from .rules import AnyRule, Rule, Rules
 from .trading import (
     ACCOUNTS_MAX,
@@ -64,6 +65,7 @@ class Config(Section, frozen=True, kw_only=True):
     gate: Gate = Gate()
     profiles: Profiles = field(default_factory=dict)
     rules: Rules = ()
+    risk_signal: RiskSignal = RiskSignal()
     triggers: Triggers = ()
     security: Security = Security()
 
@@ -98,7 +100,9 @@ __all__ = [
     "KillSwitch",
     "Lease",
     "OnExcess",
+    "OutsideSignal",
     "Profile",
+    "RiskSignal",
     "Riskd",
     "Rule",
     "Rules",

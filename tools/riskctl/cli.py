@@ -43,6 +43,7 @@ from .limits import limits
 from .options import PATH, everywhere
 from .overrides import override
 from .page import Line, Unprinted, clean
+from .risk import risk
 from .talk import Failure, ask, emit, emit_json, settings
 
 
@@ -254,7 +255,7 @@ def _preview() -> None:
     emit(document, [*words, *show_limits.changes(reply.limits)])
 
 
-_GROUPS = (limits, override, audit, journal, book, counters)
+_GROUPS = (limits, override, audit, journal, book, counters, risk)
 for _command in (*HALTING, *ACCOUNTS, *EXPLAINING, *_GROUPS):
     main.add_command(_command)
 

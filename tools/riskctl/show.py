@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from . import show_halting as halting
+from . import show_risk
 from .page import Line, Mood, Page, Table
 from .show_halting import Document, duration, inner
 
@@ -84,6 +85,8 @@ def _facts(document: Document) -> Iterator[tuple[str, str]]:
     yield "kill switch", str(switch.get("state") or "unknown")
     yield from halting.rules(switch)
     yield "halts", f"{len(document.get('halts') or [])} in force"
+    if "risk_signal" in document:
+        yield "risk signal", show_risk.summary(document.get("risk_signal"))
     journal = document.get("journal") or {}
     yield "journal", _journal(journal)
     yield "lease", halting.lease(document.get("lease"))

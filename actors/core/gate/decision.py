@@ -5,7 +5,7 @@ was it asked before; can the order be read. The first no is the answer. Then eve
 scope the order is says what it thinks, whatever the others said, for the answer names the largest
 quantity that all of them would let pass. The first block in the order of evaluation is the answer;
 without one, the smallest of the quantities that rules would cut the order down to, on whole lots,
-if all rules pass an order of that size.
+if all rules pass an order of that size. The risk signal stands among the rules, as the fifth stage.
 
 An order that names an override is judged as if the rules of which that speaks had not objected, if
 it covers the order; what comes before the rules can't be overridden.
@@ -16,6 +16,7 @@ that is told. No path leads to `allow` but the one on which every rule was asked
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple
 
 import attrs
@@ -29,15 +30,18 @@ from ..book.orders import Working
 from ..books import Books
 from ..held import Held
 from ..overrides import Override, Overrides, refusal
+from ..signal.signals import Raised
 from .answers import Answered, Answers
 from .asked import Asked, Identity, Unreadable, digest, read
 from .place import Place, scopes_of
 from .rule import Found, Judge, unknown
 from .rules.order import on_lot
 from .ruleset import Ruleset
+from .signalled import level_of, with_signals
 from .view import Moment, View
 
 OnExcess = Literal["block", "scale_down"]
+NOTHING_RAISED: Mapping[str, Raised] = MappingProxyType({})
 
 
 @attrs.frozen(kw_only=True)
@@ -61,6 +65,8 @@ class Knowledge:
     """What was answered before. None: nothing was."""
     overrides: Overrides | None = None
     """What persons let pass. None: nothing."""
+    raised: Mapping[str, Raised] = NOTHING_RAISED
+    """The risk signals that are not calm, by scope."""
 
 
 class Opinion(NamedTuple):
@@ -96,7 +102,18 @@ def decide(
             found = _decide(order, who, known, moment, amends=amends, explains=explains)
         except _Blocked as no:
             found = Decided(no.verdict(known), (), no.scopes)
+        if known.raised and found.again is None:
+            found = _under_signals(found, known.raised)
         return found
+
+
+def _under_signals(found: Decided, raised: Mapping[str, Raised]) -> Decided:
+    """An order that is stopped before anybody knows where it is, is under those of everything."""
+    verdict = found.verdict
+    level = level_of(found.scopes or ("all",), raised, verdict.risk_level)
+    if level == verdict.risk_level:
+        return found
+    return found._replace(verdict=msgspec.structs.replace(verdict, risk_level=level))
 
 
 class _Blocked(Exception):
@@ -156,7 +173,7 @@ def _decide(
     view = _look(known, asked, asked.qty, moment, place, mode, explains=explains, working=working)
     if order.override is not None:
         return _overriding(known, asked, view, order.override)
-    judges = asked_of(view)
+    judges = _judges(known, view)
     opinions = ask(judges, view)
     return Decided(_verdict(known, asked, opinions, view, judges), opinions, inside, view)
 
@@ -170,7 +187,7 @@ def _overriding(known: Knowledge, asked: Asked, view: View, name: str) -> Decide
         code, missing = refused or ("override_unknown", name)
         scope = f"account:{asked.order.account}"
         raise _Blocked(code, rule="override", scope=scope, missing=missing, scopes=inside)
-    judges = asked_of(view)
+    judges = _judges(known, view)
     opinions = ask(judges, view)
     left = [one for one in opinions if not override.waives(one.judge)]
     verdict = _verdict(
@@ -191,6 +208,14 @@ def _permitted_by(
         risk_level="warning",
         override=override.id,
     )
+
+
+def _judges(known: Knowledge, view: View) -> Sequence[Judge[Any]]:
+    """The rules, and among them the signals that are not calm."""
+    judges = asked_of(view)
+    if known.raised or view.explains:
+        return with_signals(judges, view.place.scopes, known.raised, explains=view.explains)
+    return judges
 
 
 def _look(

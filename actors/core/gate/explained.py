@@ -17,6 +17,7 @@ from .asked import Identity
 from .decision import Decided, Knowledge, asked_of, decide, objects
 from .reply import instant, reason, text
 from .rule import OK, Found, Judge
+from .signalled import SignalJudge
 from .view import Moment, View
 
 Document = dict[str, Any]
@@ -129,7 +130,8 @@ def _rules(told: Decided) -> Iterator[Document]:
     if view is None:
         return
     said = {id(one.judge): one.found for one in told.opinions}
-    for judge in asked_of(view):
+    signals = [one.judge for one in told.opinions if isinstance(one.judge, SignalJudge)]
+    for judge in sorted([*asked_of(view), *signals], key=lambda one: one.STAGE):
         yield _rule(judge, said.get(id(judge), OK), view)
 
 

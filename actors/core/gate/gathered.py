@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from ..books import Books
 from ..halts import Halts, strictest
 from ..overrides import Overrides
+from ..signal.signals import Raised
 from .answers import Answers
 from .decision import Knowledge, OnExcess
 from .ruleset import Ruleset
@@ -29,7 +30,12 @@ class Limits(Protocol):
 
 
 def gather(
-    books: Books, halts: Halts, limits: Limits, answers: Answers, overrides: Overrides
+    books: Books,
+    halts: Halts,
+    limits: Limits,
+    answers: Answers,
+    overrides: Overrides,
+    raised: Mapping[str, Raised],
 ) -> Knowledge | None:
     """None while nobody has said what the limits are. It is made anew when the halts or the rules
     are others; all else in it is looked at when it is needed."""
@@ -47,4 +53,5 @@ def gather(
         on_excess_of=limits.on_excess_of,
         answers=answers,
         overrides=overrides,
+        raised=raised,
     )

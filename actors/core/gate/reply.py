@@ -39,6 +39,8 @@ SENTENCES: Mapping[str, str] = {
     "not_finite": "{missing} is no finite number",
     "not_a_number": "{missing} is no number",
     "too_many_digits": "{missing} has more digits than anything that is traded",
+    "risk_signal_critical": "the risk signal of {scope} is critical: {missing}",
+    "risk_action_required": "the risk signal of {scope} requires an action: {missing}",
     "not_evaluable": "{rule} of {scope} can't be judged without: {missing}",
     "overridden": "{override} lets it pass, to which rules object",
     "override_unknown": "there is no override {missing}",

@@ -80,6 +80,7 @@ class Desk:
             halts=self.halts,
             answers=self.answers,
             overrides=self.overrides,
+            raised={},
             limits=self.limits,
             commit=self.commit,
             clock=self.clock,

@@ -178,6 +178,7 @@ class Day:
             halts=known.halts,
             answers=known.answers,
             overrides=known.overrides,
+            raised=known.signals.raised,
             limits=known.limits,
             commit=self.commit,
             clock=self,

@@ -283,6 +283,7 @@ class Host:
                 modes={}, on_excess="block", doubt=limits.doubt or chronicle.doubt(),
             ),
             watched=lambda: limits.watched,
+            signals=lambda _touched, _now_s: (),
             session_end=brakes.session_end,
             news=ledger.news,
             registry=brakes.registry,

@@ -22,6 +22,9 @@ from riskd.actors.core.gate.view import Moment
 from riskd.actors.core.gate.watch import Act, Patience, Trip, watch
 from riskd.actors.core.gate.watched import Watched
 from riskd.actors.core.halts import Halts, Now
+from riskd.actors.core.signal.assessment import Waits
+from riskd.actors.core.signal.signals import Signals
+from riskd.actors.core.signal.watch import turns
 from riskd.actors.messages import (
     AccountOpened,
     Booked,
@@ -36,9 +39,12 @@ from riskd.actors.messages import (
     SessionClockSet,
 )
 from riskd.actors.messages.book import AnyEvent, Fill, Mark, Tick
+from riskd.config.schema import RiskSignal
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 """A Wednesday."""
+WIDE = RiskSignal()
+"""The limits of the risk signal, at their defaults."""
 
 
 @attrs.define(eq=False)
@@ -51,6 +57,8 @@ class World:
     watched: Watched = attrs.field(factory=Watched)
     patience: Patience = attrs.field(factory=Patience)
     halts: Halts = attrs.field(factory=Halts)
+    signals: Signals = attrs.field(factory=Signals)
+    waits: Waits = attrs.field(factory=Waits)
     at: datetime = NOON
     monotonic_s: float = 1_000.0
     facts: list[Recorded] = attrs.field(factory=list)
@@ -91,6 +99,7 @@ class World:
         self.books.apply(recorded)
         self.watched.apply(recorded)
         self.halts.apply(recorded)
+        self.signals.apply(recorded)
         seen = told(recorded, self.books)
         if seen is not None:
             self.see(seen)
@@ -153,7 +162,7 @@ class World:
     def known(self) -> Knowledge:
         return Knowledge(
             books=self.books, rules=self.rules, memories=self.memories, is_active=True, modes={},
-            on_excess="block",
+            on_excess="block", raised=self.signals.raised,
         )  # fmt: skip
 
     def ask(self, side: Any = "buy", qty: Any = 1, symbol: str = "L", **more: Any) -> Decided:
@@ -212,6 +221,16 @@ class World:
         """The same, by the names of what it does."""
         return [type(act).__name__ for act in self.look(touched)]
 
+    def turn(
+        self, limits: RiskSignal = WIDE, touched: Iterable[str] | None = None
+    ) -> dict[str, Any]:
+        """What is told of the risk signal, by scope; facts are made of it."""
+        names = None if touched is None else set(touched)
+        found = list(turns(self.books, self.signals, limits, names, self.monotonic_s, self.waits))
+        for fact in found:
+            self.make(fact)
+        return {fact.scope: fact.signal for fact in found}
+
     def restart(self) -> None:
         """Everything that rules and the watch know goes through a dump."""
         dumped = msgspec.json.encode({one: each.dump() for one, each in self.memories.items()})
@@ -219,6 +238,8 @@ class World:
         self.watched, self.patience = Watched(), Patience()
         self.watched.load(msgspec.json.decode(state))
         self.halts.load(b"".join(self.halts.dump()))
+        self.signals.load(b"".join(self.signals.dump()))
+        self.waits = Waits()
         books = Books(ZoneInfo)
         books.load(b"".join(self.books.dump()))
         self.books = books
