@@ -242,7 +242,7 @@ def _batch(name: str) -> list[OrderAsked]:
             number = 0
             while line := file.readline(LINE_BYTES_MAX + 1):
                 number += 1
-                if not line.isspace():
+                if len(line) > LINE_BYTES_MAX or not line.isspace():
                     found.append(_line(name, number, line))
     except OSError as error:
         said = f"{name}: it can't be read: {error.strerror}; name a file with one order a line"
