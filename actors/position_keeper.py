@@ -67,6 +67,8 @@ class PositionKeeper:
     doubt: Callable[[], str | None]
     """Why what the facts add up to can't be relied on. None: it can."""
     clock: Clock
+    publish: Callable[[], None]
+    """Tell those who hold a permission that it has grown old."""
     _followed: Config | None = attrs.field(default=None, init=False)
     """The configuration that the books are known to be like."""
     _look_at: float = attrs.field(factory=trio.current_time, init=False)
@@ -125,6 +127,8 @@ class PositionKeeper:
             try:
                 for few in portions(facts):
                     self.commit(*few)
+                    if any(isinstance(fact, core.CLOSING) for fact in few):
+                        self.publish()
                     await trio.lowlevel.checkpoint()
             except NotRecorded as why:
                 doubt = str(why)

@@ -3,7 +3,7 @@
 What is known of accounts is in the ledger, and outlives the actor.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import attrs
 import trio
@@ -50,6 +50,8 @@ class Bookkeeping:
     configuration: Configuration
     clock: Clock
     registry: Registry
+    publish: Callable[[], None]
+    """Tell readers of the lease page which permissions have grown old."""
 
     def __attrs_post_init__(self) -> None:
         self.registry.add(position_keeper.NAME, capacity=1_024)
@@ -69,6 +71,7 @@ class Bookkeeping:
             record=self.chronicle.record,
             doubt=self.chronicle.doubt,
             clock=self.clock,
+            publish=self.publish,
         )
 
     # --- the configuration
@@ -84,6 +87,7 @@ class Bookkeeping:
             record(*ends)
         if self.books.accounts:
             record(core.begun(now))
+        self.publish()
 
     def _problems(self, config: Config) -> tuple[str, ...]:
         doubt = self.chronicle.doubt()

@@ -178,6 +178,7 @@ class Riskd:
             configuration=self.configuration,
             clock=self.clock,
             registry=self._registry,
+            publish=self.brakes.switch.publish,
         )
         books = self.known.books
         self._views = BookViews(

@@ -19,6 +19,7 @@ import attrs
 import msgspec
 
 from ..messages import (
+    AccountClosed,
     By,
     Cause,
     DaemonStarted,
@@ -28,6 +29,7 @@ from ..messages import (
     HaltPlaced,
     HaltsEnded,
     HaltsLifted,
+    InstrumentDelisted,
     JournalRepaired,
     KillSwitchTriggered,
     LooseningProposed,
@@ -133,15 +135,15 @@ class Halted(msgspec.Struct, array_like=True):
     seen_s: float = 0.0
     """The monotonic time of the newest fact, in that boot."""
     epoch: int = 0
-    """The number of the newest fact that tightened, or began a run: what was permitted before it
-    has to be asked for again."""
+    """The number of the newest fact that tightened, began a run, or ended what may trade: what was
+    permitted before it has to be asked for again."""
 
 
 class Halts:
     """The kill switch and every halt, as the facts have them."""
 
     name = "halts"
-    version = 1
+    version = 2
 
     def __init__(self) -> None:
         self.revision = 0
@@ -233,6 +235,11 @@ def _trip(now: Halted, recorded: Recorded, fact: RuleTripped) -> None:
         now.epoch = max(now.epoch + 1, recorded.lsn)
 
 
+def _close(now: Halted, recorded: Recorded, _fact: AccountClosed | InstrumentDelisted) -> None:
+    """No order is permitted there any more: what was permitted before has to be asked for again."""
+    now.epoch = max(now.epoch + 1, recorded.lsn)
+
+
 def _propose(now: Halted, _recorded: Recorded, fact: LooseningProposed) -> None:
     if isinstance(fact.proposed, HaltsLifted | HaltsEnded):
         ids = {*now.ending, *fact.proposed.halt_ids}
@@ -251,6 +258,8 @@ _ACTS: Mapping[type[Fact], Callable[[Halted, Recorded, Any], None]] = {
     HaltsEnded: _lift,
     LooseningProposed: _propose,
     RuleTripped: _trip,
+    AccountClosed: _close,
+    InstrumentDelisted: _close,
 }
 _OF_NO_BOOT = frozenset({JournalRepaired, SnapshotSkipped})
 """Made before the start that says which boot it is. What the clock showed then may be the uptime of

@@ -87,6 +87,9 @@ CONFIGURED: Mapping[type[AnyEvent], str] = {
 }
 """Events that nobody reports."""
 
+CLOSING = (AccountClosed, InstrumentDelisted)
+"""Facts by which what was permitted before is no longer."""
+
 Document = dict[str, object]
 
 
@@ -233,23 +236,21 @@ def booked(
 
 
 def account_of(books: Books, name: str) -> Held:
-    """An account that is open. Raises NotBooked."""
+    """An account that is known. One that is closed is told of what happens in it as well: what was
+    sent before is at the venue, and what is held there has a worth. Raises NotBooked."""
     held = books.accounts.get(name)
     if held is None:
         known = _few(each.about.name for each in books.opened())
         remedy = f"there are: {known}" if known else "there is none: name it in [accounts]"
         raise NotBooked("unknown_account", f"no account is called {name!r}; {remedy}")
-    if not held.about.is_open:
-        said = f"the account {name!r} is closed: the configuration does not name it"
-        raise NotBooked("account_closed", f"{said}; put it into [accounts] again, and reload")
     return held
 
 
 def _concerned(books: Books) -> Held:
     """One of those that a price concerns: all know the same instruments."""
-    held = next(books.opened(), None)
+    held = next(books.opened(), None) or next(iter(books.accounts.values()), None)
     if held is None:
-        said = "there is no open account that this could concern"
+        said = "there is no account that this could concern"
         raise NotBooked("no_account", f"{said}; name one in [accounts] of the configuration")
     return held
 
@@ -258,8 +259,10 @@ def _check_for_all(books: Books, index: int, event: AnyEvent) -> None:
     """Prices are the same for all. A rate is one of the currency that an account reports in."""
     if isinstance(event, Fx):
         currencies = sorted({held.about.currency for held in books.opened()})
-        if len(currencies) > 1:
+        if len(currencies) != 1:
             said = f"open accounts report in {_few(currencies)}, and a rate is one of either"
+            if not currencies:
+                said = "no account is open, and a rate is one of what an account reports in"
             raise _fault("account_needed", index, "ccy", said, "name the account")
     elif not isinstance(event, Mark) and type(event) not in CONFIGURED:
         said = f"{_tag(event)!r} happens in one account"

@@ -26,6 +26,7 @@ from riskd.actors.core.halts import (
     waiting,
 )
 from riskd.actors.messages import (
+    AccountClosed,
     ActorSilent,
     By,
     Cause,
@@ -36,6 +37,7 @@ from riskd.actors.messages import (
     HaltPlaced,
     HaltsEnded,
     HaltsLifted,
+    InstrumentDelisted,
     KillSwitchTriggered,
     LeaseLapsed,
     LooseningProposed,
@@ -140,6 +142,8 @@ FACTS: st.SearchStrategy[Fact] = st.one_of(
     st.just(TimeNoted(waiting=1)),
     st.just(LeaseLapsed(reason="nobody answered")),
     st.just(ActorSilent(actor="settings", deadline_s=2.0)),
+    st.just(AccountClosed(account="main")),
+    st.just(InstrumentDelisted(symbol="X")),
 )
 RECORDS = st.lists(
     st.builds(
@@ -207,7 +211,8 @@ def test_the_epoch_rises_with_what_tightens_and_with_a_start_and_with_nothing_el
     for recorded in records:
         before = halts.now.epoch
         halts.apply(recorded)
-        rises = recorded.fact.BEARING == "tightens" or isinstance(recorded.fact, DaemonStarted)
+        others = DaemonStarted | AccountClosed | InstrumentDelisted
+        rises = recorded.fact.BEARING == "tightens" or isinstance(recorded.fact, others)
         if rises:
             assert halts.now.epoch == max(before + 1, recorded.lsn)
         else:

@@ -139,13 +139,27 @@ def test_what_the_file_drops_is_closed_and_what_comes_back_is_opened_as_it_was(
         SessionClockSet, InstrumentDelisted, InstrumentDelisted, AccountClosed, AccountClosed,
     ]  # fmt: skip
     assert story.books.listed("L") is None
-    assert story.refused(fill("f2"))[0] == "account_closed"
     assert story.document()["positions"]["L"]["qty"] == "1"
     story.follow(FILE.replace("1000", "5"))
     assert story.report(fill()) != [], "and is known all the same"
     assert story.document()["positions"]["L"]["qty"] == "1"
     opened = [f for f in story.facts if isinstance(f, AccountOpened) and f.account == "main"]
     assert [fact.balance for fact in opened] == [Decimal(1000), Decimal(1000)]
+
+
+def test_what_happens_in_an_account_that_is_closed_is_booked(story: Story) -> None:
+    story.report(event({"type": "order", "id": "o", "symbol": "L", "side": "buy", "qty": "5"}))
+    story.follow("")
+    story.report(fill(order="o"))
+    story.report(event({"type": "mark", "symbol": "L", "price": "12"}), account=None)
+    found = story.document()["positions"]["L"]
+    assert [found[key] for key in ("qty", "worst_long", "unrealized_pnl")] == ["1", "5", "4"]
+    story.report(event({"type": "cancel", "id": "o"}))
+    assert story.document()["positions"]["L"]["worst_long"] == "1"
+    story.take(core.heard(story.books, "main", Decimal(1004), Book()))
+    rate = event({"type": "fx", "ccy": "EUR", "rate": "1.1"})
+    assert story.refused(rate, account=None)[0] == "account_needed"
+    story.report(rate)
 
 
 @pytest.mark.parametrize(

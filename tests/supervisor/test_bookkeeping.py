@@ -137,6 +137,8 @@ class House:
     file: Path
     clock: Clock = attrs.field(factory=Clock)
     durability: str = "process"
+    published: list[int] = attrs.field(factory=list)
+    """Epochs, as readers of the lease page were told them."""
 
     def __attrs_post_init__(self) -> None:
         self.machine.clock = self.clock
@@ -153,6 +155,7 @@ class House:
                 configuration=Configuration(load(self.file, {}), self.file, {}),
                 clock=self.clock,
                 registry=Registry(chronicle.record),
+                publish=lambda: self.published.append(known.halts.now.epoch),
             )
             keeping.record_start()
             life = Life(ledger, known.books, keeping)
@@ -482,6 +485,22 @@ async def test_a_reload_is_in_the_books_when_it_is_answered(
         (line,) = no.value.problems
         assert line.startswith(f"{house.file}: accounts.main.currency: was 'USD' when")
         assert life.keeping.configuration.current.accounts["main"].currency == "USD"
+
+
+@pytest.mark.parametrize("gone", ["[accounts.second]", "[[instruments]]"])
+async def test_what_a_reload_drops_makes_tickets_old_when_it_is_answered(
+    autojump_clock: MockClock, house: House, gone: str
+) -> None:
+    added = {"[accounts.second]": "\n", "[[instruments]]": '\nsymbol = "SECOND"\n'}[gone]
+    house.file.write_text(FILE + gone + added)
+    async with house.life() as life:
+        before = house.published[-1]
+        reloaded(life, house, FILE + gone + added + "# the same\n")
+        await life.keeping.follow()
+        assert house.published[-1] == before
+        reloaded(life, house, FILE)
+        await life.keeping.follow()
+        assert house.published[-1] > before
 
 
 async def test_thousands_of_instruments_are_listed_in_parts_and_once(
