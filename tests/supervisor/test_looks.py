@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,10 @@ def outside() -> Outside:
 @pytest.fixture
 def script(tmp_path: Path) -> Callable[[str], str]:
     """A program that this Python runs."""
+    numbers = count()
 
     def write(text: str) -> str:
-        file = tmp_path / "check"
+        file = tmp_path / f"check{next(numbers)}"
         file.write_text(f"#!{sys.executable}\nimport os, signal, sys, time\n{text}\n")
         file.chmod(0o755)
         return str(file)
@@ -260,3 +262,60 @@ async def all_gone(process_ids: list[int]) -> None:
             with trio.fail_after(SAFETY_S):
                 await trio.lowlevel.wait_readable(handle)
             os.close(handle)
+
+
+# --- questions ------------------------------------------------------------------------------------
+
+
+async def test_a_question_of_any_length_is_read_and_its_whole_answer_is_told(
+    outside: Outside, script: Callable[[str], str]
+) -> None:
+    program = script("sys.stdout.write(sys.stdin.read().upper())")
+    question = b"why? " * 200_000
+    ran = await outside.ask([program], question, SAFETY_S)
+    assert ran == Ran(0, question.decode().upper())
+
+
+async def test_one_that_does_not_read_its_question_hinders_nobody(
+    outside: Outside, script: Callable[[str], str]
+) -> None:
+    ran = await outside.ask([script("print(7)")], b"x" * 1_000_000, SAFETY_S)
+    assert ran == Ran(0, "7\n")
+
+
+async def test_questions_are_asked_one_after_another_and_beside_the_looks(
+    outside: Outside, script: Callable[[str], str]
+) -> None:
+    """Each says when it began and ended: no two of them overlap."""
+    program = script("began = time.monotonic(); time.sleep(0.2); print(began, time.monotonic())")
+    hangs = script("signal.pause()")
+    spans: list[list[float]] = []
+
+    async def ask() -> None:
+        ran = await outside.ask([program], b"", SAFETY_S)
+        spans.append([float(each) for each in ran.said.split()])
+
+    with trio.fail_after(SAFETY_S):
+        async with trio.open_nursery() as looks:
+            for _ in range(4):
+                looks.start_soon(outside.run, [hangs], SAFETY_S * 10)
+            async with trio.open_nursery() as nursery:
+                for _ in range(3):
+                    nursery.start_soon(ask)
+            looks.cancel_scope.cancel()
+    spans.sort()
+    assert all(one[1] <= other[0] for one, other in pairwise(spans))
+
+
+async def test_who_leaves_takes_his_question_along(
+    outside: Outside, script: Callable[[str], str], tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    program = script(f"open({str(told)!r}, 'w').write(str(os.getpid()))\nsignal.pause()")
+    with trio.fail_after(SAFETY_S):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(outside.ask, [program], b"", SAFETY_S * 10)
+            while not told.exists() or not told.read_text():  # noqa: ASYNC110 - a file tells nobody
+                await trio.sleep(0.01)
+            nursery.cancel_scope.cancel()
+    await all_gone([int(told.read_text())])
