@@ -69,6 +69,10 @@ class Knowledge:
     """The risk signals that are not calm, by scope."""
 
 
+LOOKS_MAX = 8
+"""At less and less of an order. Twice or three times is enough for all rules that there are."""
+
+
 class Opinion(NamedTuple):
     """What one rule said."""
 
@@ -365,15 +369,23 @@ def objects(judge: Judge[Any], found: Found, view: View) -> bool:
 def _most(
     objections: Sequence[Opinion], known: Knowledge, view: View, judges: Sequence[Judge[Any]]
 ) -> Decimal:
-    """The largest quantity, on whole lots, that all these rules would let pass. 0: none."""
-    caps = [one.found.cap for one in objections]
-    if view.amends or any(cap is None for cap in caps):
+    """The largest quantity, on whole lots, that all these rules would let pass. 0: none.
+
+    A rule that objects says how much it would let pass; of more than that it would only what makes
+    the position smaller. So less and less is looked at, until nobody objects."""
+    if view.amends:
         return ZERO
-    most = on_lot(min(cap for cap in caps if cap is not None), view.listing.lot)
-    if most <= 0:
-        return ZERO
-    smaller = _look(known, view.asked, most, view.moment, view.place, view.mode)
-    return ZERO if any(objects(*one, smaller) for one in ask(judges, smaller)) else most
+    for _ in range(LOOKS_MAX):
+        reducible = max(view.reducible, ZERO) if view.adds_risk else ZERO
+        bound = min(max(one.found.cap or ZERO, reducible) for one in objections)
+        most = on_lot(bound, view.listing.lot)
+        if not ZERO < most < view.qty:
+            return ZERO
+        view = _look(known, view.asked, most, view.moment, view.place, view.mode)
+        objections = [one for one in ask(judges, view) if objects(*one, view)]
+        if not objections:
+            return most
+    return ZERO
 
 
 def _said(

@@ -145,13 +145,20 @@ class ExposureJudge(LimitJudge[L]):
         """Of an order that does."""
         raise NotImplementedError
 
+    def free(self, _view: View) -> Decimal:
+        """So much of it would not."""
+        return ZERO
+
     def judge(self, view: View) -> Found | None:
         return self.weighed(view)
 
     def weighed(self, view: View) -> Found | None:
         """The whole answer."""
         if self.worsens(view):
-            return self.weigh(view)
+            found = self.weigh(view)
+            if found is not None and found.cap is None and found.outcome in ("unknown", "block"):
+                found = found._replace(cap=self.free(view))
+            return found
         if not view.explains:
             return None
         found = self.weigh(view) or OK

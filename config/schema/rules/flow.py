@@ -172,8 +172,12 @@ class TradeFrequency(FlowRule, frozen=True, kw_only=True, tag="trade_frequency")
     LARGER: ClassVar = ("minute_lockout_s", "hour_lockout_s", "session_lockout_s")
 
     counts: Annotated[
-        Literal["fills", "orders"], Meta(description="What counts: fills, or permitted orders.")
-    ] = "fills"
+        Literal["fills", "orders"],
+        Meta(
+            description="What counts: orders, at once when they are permitted, or fills, when they "
+            "come."
+        ),
+    ] = "orders"
     max_per_minute: Annotated[
         Count | None, Meta(description="In 60 seconds, which slide.", examples=[5])
     ] = None

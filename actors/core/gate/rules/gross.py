@@ -51,6 +51,9 @@ class WidthJudge(ExposureJudge[L]):
         after = view.after(self.scope)
         return after.widest > after.widest_before
 
+    def free(self, view: View) -> Decimal:
+        return free_of(view, view.after(self.scope))
+
     def weigh(self, view: View) -> Found | None:
         after, each = view.after(self.scope), view.each_size
         before, worst = after.gross_before, after.gross

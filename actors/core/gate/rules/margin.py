@@ -139,6 +139,11 @@ class LiquidationDistance(MarginJudge[schema.LiquidationDistance]):
             return after.long > after.long_before and after.long > ZERO
         return after.short < after.short_before and after.short < ZERO
 
+    def free(self, view: View) -> Decimal:
+        after = view.after(_account(view))
+        before = after.long_before if view.side == "buy" else -after.short_before
+        return max(-before, ZERO)
+
     def weigh(self, view: View) -> Found | None:
         account, each = _account(view), view.each_size
         fraction = self.fraction(view.symbol)

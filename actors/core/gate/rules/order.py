@@ -25,7 +25,7 @@ class OrderValidity(Judge[schema.OrderValidity]):
     def judge(self, view: View) -> Found | None:
         listing, asked, qty = view.listing, view.asked, view.qty
         if listing.lot is not None and qty % listing.lot:
-            return Found("block", "qty_off_lot", listing.lot, qty)
+            return Found("block", "qty_off_lot", listing.lot, qty, cap=on_lot(qty, listing.lot))
         if listing.max_qty is not None and qty > listing.max_qty:
             return Found("block", "qty_above_max", listing.max_qty, qty, cap=listing.max_qty)
         if listing.min_qty is not None and qty < listing.min_qty and qty != view.reducible:

@@ -44,6 +44,12 @@ class PositionJudge(ExposureJudge[P]):
             return after.long > after.long_before and after.long > after.others_long
         return after.short < after.short_before and after.short < after.others_short
 
+    def free(self, view: View) -> Decimal:
+        after = view.after(self.scope)
+        if view.side == "buy":
+            return max(after.others_long - after.long_before, ZERO)
+        return max(after.short_before - after.others_short, ZERO)
+
     def weigh(self, view: View) -> Found | None:
         after, sides = view.after(self.scope), self._sides
         if view.side == "buy":

@@ -153,7 +153,7 @@ def test_a_bust_opens_an_order_again(desk: Desk) -> None:
 
 
 def trades(**more: Any) -> TradeFrequency:
-    return TradeFrequency(**more)
+    return TradeFrequency(**{"counts": "fills", **more})
 
 
 @pytest.mark.parametrize(("period", "seconds"), [("minute", 60), ("hour", 3_600)])
