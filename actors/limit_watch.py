@@ -14,12 +14,25 @@ import attrs
 import trio
 
 from .actor import serve
+from .core.book import times
 from .core.gate.decision import Knowledge
 from .core.gate.view import Moment
 from .core.gate.watch import Act, Patience, Trip, watch
 from .core.gate.watched import Watched
 from .mailbox import Mailbox
-from .messages import By, Edge, EdgeReported, Fact, Halt, Reply, RuleTripped, Taken
+from .messages import (
+    By,
+    Edge,
+    EdgeReported,
+    Fact,
+    Halt,
+    Refused,
+    Reply,
+    RuleTripped,
+    Taken,
+    VenueSays,
+    VenueStated,
+)
 from .ports import Clock, Halting, Record
 
 NAME = "limit_watch"
@@ -30,6 +43,14 @@ REST_FACTOR = 9.0
 """And at least so many times as long as the last one took: it never has more than a tenth."""
 EVERY_S = 1.0
 """How often everything is looked at, whether something has happened or not."""
+
+
+@attrs.frozen
+class Stated:
+    """What a venue says, and which worker told of it. None: a person did."""
+
+    said: VenueSays
+    worker: str | None
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -65,14 +86,38 @@ class LimitWatch:
             await serve(mailbox, self, task_status=task_status)
 
     async def receive(self, message: object) -> Reply:
-        """An edge: what it breaks is in force when it is answered."""
+        """An edge, or a venue's word: what it breaks is in force when it is answered."""
+        if isinstance(message, Stated):
+            return self._hear(message)
         if not isinstance(message, Edge):
-            raise TypeError(f"{NAME!r} takes edges, and got {type(message).__name__}")
+            raise TypeError(f"{NAME!r} takes edges and words, and got {type(message).__name__}")
         self.record(
             EdgeReported(strategy=message.strategy, symbol=message.symbol, bps=Decimal(message.bps))
         )
         self.look()
         return Taken(id=message.id)
+
+    def _hear(self, stated: Stated) -> Reply:
+        said = stated.said
+        if said.account not in self.known().books.accounts:
+            message = f"no account is called {said.account!r}"
+            return Refused(id=said.id, code="unknown_account", message=message)
+        now = self.clock.now()
+        try:
+            at = now if said.ts is None else min(now, times.moment(times.nanoseconds(said.ts)))
+        except ValueError as error:
+            return Refused(id=said.id, code="invalid_value", message=f"ts {error}")
+        self.record(
+            VenueStated(
+                account=said.account,
+                can_trade=said.can_trade,
+                reason=said.reason,
+                at=at,
+                worker=stated.worker,
+            )
+        )
+        self.look()
+        return Taken(id=said.id)
 
     def wake_at(self) -> float:
         return float("inf")

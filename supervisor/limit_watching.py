@@ -17,13 +17,13 @@ from ..actors.core.gate.asked import Identity
 from ..actors.core.gate.decision import Knowledge
 from ..actors.core.gate.watch import Patience
 from ..actors.core.gate.watched import Watched
-from ..actors.limit_watch import LimitWatch
+from ..actors.limit_watch import LimitWatch, Stated
 from ..actors.mailbox import ActorDied, AskTimeout, MailboxFull, Registry
-from ..actors.messages import Command, Edge, Fact, Refused, Reply
+from ..actors.messages import Command, Edge, Fact, Refused, Reply, VenueSays
 from ..actors.ports import Clock, Halting, Record
 from .tree import ChildSpec, Context
 
-EDGE_TIMEOUT_S = 5.0
+TIMEOUT_S = 5.0
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -69,7 +69,7 @@ class LimitWatching:
         await one.serve(self.registry[limit_watch.NAME], task_status=task_status)
 
     def handlers(self) -> dict[type[Command], Handler]:
-        return {Edge: self._answer_edge}
+        return {Edge: self._answer_edge, VenueSays: self._answer_venue}
 
     async def _answer_edge(self, caller: Caller, command: Edge) -> Reply:
         if caller.worker is not None:
@@ -77,8 +77,19 @@ class LimitWatching:
             if who is None or who.strategy not in (None, command.strategy):
                 said = f"{command.strategy!r} is no strategy of {caller.worker!r}"
                 return Refused(id=command.id, code="not_your_strategy", message=said)
+        return await self._ask(command)
+
+    async def _answer_venue(self, caller: Caller, command: VenueSays) -> Reply:
+        if caller.worker is not None:
+            who = self.identity(caller.worker)
+            if who is None or who.account not in (None, command.account):
+                said = f"{command.account!r} is no account of {caller.worker!r}"
+                return Refused(id=command.id, code="not_your_account", message=said)
+        return await self._ask(Stated(command, caller.worker))
+
+    async def _ask(self, message: Edge | Stated) -> Reply:
         try:
-            answer = await self.registry.ask(limit_watch.NAME, command, timeout_s=EDGE_TIMEOUT_S)
+            answer = await self.registry.ask(limit_watch.NAME, message, timeout_s=TIMEOUT_S)
         except (ActorDied, AskTimeout, MailboxFull) as error:
             raise unanswered(limit_watch.NAME, error) from error
         assert isinstance(answer, Reply), "the watch answers with replies"

@@ -217,6 +217,7 @@ SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
         together=True,
     ),
     m.Edge(id=15, strategy="mm", symbol="BTCUSDT", bps="2.5"),
+    m.VenueSays(id=15, account="main", can_trade=False, reason="key expired", ts=1_760_000_000),
     m.Welcome(
         id=1,
         role="worker",
@@ -337,6 +338,21 @@ SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
     m.LimitWarned(**BROKEN, level_pct=Decimal(80), **LOST),
     m.LimitUnknown(**BROKEN, missing="mark or rate of BTCUSDT", unknown_s=10.0),
     m.CloseAsked(**BROKEN, reason="it is at 512.5, and the limit is 500"),
+    m.StopMoveAsked(
+        rule="trade_management@all",
+        scope="all",
+        account="main",
+        symbol="BTCUSDT",
+        stop_price=Decimal("60000.5"),
+        reason="entered at 59500, and the best mark was 61000",
+    ),
+    m.VenueStated(
+        account="main",
+        can_trade=False,
+        reason="key expired",
+        at=datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC),
+        worker="mm-1",
+    ),
     m.OrderCancelAsked(
         rule="orphan_order@all",
         scope="all",

@@ -70,6 +70,7 @@ from ..messages import (
     Subscribe,
     Trigger,
     Unfreeze,
+    VenueSays,
     Version,
     WhatIf,
 )
@@ -143,6 +144,7 @@ PERMITTED: Mapping[type[Command], frozenset[Role]] = {
     Metric: _REPORTERS,
     Edge: _REPORTERS,
     Signal: _REPORTERS,
+    VenueSays: _REPORTERS,
 }
 
 

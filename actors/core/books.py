@@ -10,6 +10,7 @@ can be theirs.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, tzinfo
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -46,12 +47,14 @@ from ..messages.book import (
     Order,
     Reject,
     Session,
+    Snapshot,
 )
 from ..messages.gate import OrderAcked, OrderDecided, OrderDropped, OrderSent, TicketMisused
 from .book.account import AccountBook
 from .book.line import Line
+from .book.numbers import ZERO, exact
 from .book.past import FILLS_KEPT
-from .book.times import moment
+from .book.times import moment, nanoseconds
 from .held import About, Equity, Held, Marked
 from .traits import OrderTraits, Row, Traits
 from .volatility import Swing, Volatility
@@ -283,7 +286,10 @@ class Books:
         is_newest = False
         for held in concerned:
             is_new = type(event) is Order and _is_new(held, event.id)
-            held.apply(event)
+            if type(event) is Snapshot:
+                _adopt(held, event)
+            else:
+                held.apply(event)
             if type(event) in _OF_ORDERS:
                 self._trace(held, event, is_new=is_new)
             if isinstance(event, Mark):
@@ -387,6 +393,20 @@ class Books:
 
     def _agree(self, _recorded: Recorded, fact: EquityAgreed) -> None:
         self.accounts[fact.account].about.is_drifting = False
+
+
+def _adopt(held: Held, event: Snapshot) -> None:
+    """The venue's position is taken over, and how far it was from the book's is said."""
+    book, symbol = held.book, event.symbol
+    path, before = book.worth.paths.get(symbol), book.adopted.get(symbol)
+    qty: Decimal | None = ZERO
+    if path is not None:
+        step = path.before((nanoseconds(event.as_of) + 1, 0))
+        qty = None if step is None else step.qty
+    held.apply(event)
+    is_taken = book.adopted.get(symbol) != before
+    with exact():
+        held.gap = event.qty - qty if is_taken and qty is not None else None
 
 
 def _is_new(held: Held, order_id: str) -> bool:

@@ -99,6 +99,9 @@ class Held:
         """By order."""
         self.marked = {} if marked is None else marked
         """By symbol: when its mark came."""
+        self.gap: Decimal | None = None
+        """By how much the position that was adopted last was not the book's. None: it was of before
+        another one. Not part of a dump."""
         self.clock: Session | None = None
         """By which days and weeks end."""
 

@@ -232,6 +232,9 @@ from .watching import (
     OrderCancelAsked,
     RuleCalm,
     RuleTripped,
+    StopMoveAsked,
+    VenueSays,
+    VenueStated,
 )
 
 ClientCommand = (
@@ -454,6 +457,7 @@ __all__ = [
     "State",
     "Status",
     "StatusIs",
+    "StopMoveAsked",
     "Subscribe",
     "Subscribed",
     "SupervisorEscalated",
@@ -473,6 +477,8 @@ __all__ = [
     "UntilInstant",
     "UntilOperator",
     "UntilSession",
+    "VenueSays",
+    "VenueStated",
     "Verdict",
     "Version",
     "VersionIs",

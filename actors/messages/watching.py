@@ -5,13 +5,14 @@ What is broken is said by the rule's id and, of a rule that is asked of each pos
 the account and the symbol.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
 
 from msgspec import Meta
 
-from .base import Command, Fact
-from .book import Symbol
+from .base import Command, Fact, Name
+from .book import Symbol, Time
 from .metrics import ExactNumber
 
 # --- commands -------------------------------------------------------------------------------------
@@ -36,6 +37,16 @@ class Edge(Command, frozen=True, kw_only=True, tag="edge"):
     strategy: Strategy
     symbol: Symbol | None = None
     bps: ExactNumber
+
+
+class VenueSays(Command, frozen=True, kw_only=True, tag="venue"):
+    """The venue says whether an account can trade. `ts`: when it said so; now, if that is left out
+    or ahead."""
+
+    account: Name
+    can_trade: bool
+    reason: Annotated[str, Meta(max_length=512)] | None = None
+    ts: Time | None = None
 
 
 # --- facts ----------------------------------------------------------------------------------------
@@ -123,7 +134,30 @@ class OrderCancelAsked(Fact, frozen=True, kw_only=True, tag="order_cancel_asked"
     reason: str
 
 
-Commands = Edge
+class StopMoveAsked(Fact, frozen=True, kw_only=True, tag="stop_move_asked"):
+    """The stop of a position is to be moved there, by the rule of this scope. Who moves it looks at
+    what the position is by then."""
+
+    rule: str
+    scope: str
+    account: str
+    symbol: str
+    stop_price: Decimal
+    reason: str
+
+
+class VenueStated(Fact, frozen=True, kw_only=True, tag="venue_stated"):
+    """Whether an account can trade, by the venue's word. `at`: when it said so. `worker`: who told
+    of it, if it was one."""
+
+    account: str
+    can_trade: bool
+    reason: str | None
+    at: datetime
+    worker: str | None = None
+
+
+Commands = Edge | VenueSays
 Facts = (
     EdgeReported
     | RuleTripped
@@ -132,4 +166,6 @@ Facts = (
     | LimitUnknown
     | CloseAsked
     | OrderCancelAsked
+    | StopMoveAsked
+    | VenueStated
 )

@@ -21,6 +21,7 @@ UNTOLD: dict[str, frozenset[str]] = {
     "repeated_execution": frozenset({"window_s"}),
     "margin": frozenset({"margin_pct"}),
     "liquidation_distance": frozenset({"margin_pct"}),
+    "trade_management": frozenset({"break_even_at_pct", "trail_pct", "trail_step_pct"}),
 }
 """By kind: numbers of which nobody can say which way is tighter. A change of them loosens."""
 BACK: dict[Direction, Direction] = {

@@ -144,6 +144,37 @@ class CancelSought(NamedTuple):
     order: str
 
 
+class StopSought(NamedTuple):
+    """That the stop of a position is to be moved was asked for, by this rule."""
+
+    at: datetime
+    scopes: Scopes
+    rule: str
+    account: str
+    symbol: str
+    stop_price: Decimal
+
+
+class VenueSaid(NamedTuple):
+    """Whether an account can trade, by the venue's word, and when that was said."""
+
+    at: datetime
+    scopes: Scopes
+    account: str
+    can_trade: bool
+    stated_at: datetime
+
+
+class Adopted(NamedTuple):
+    """A position was taken over from the venue. `gap`: by so much it was not the book's."""
+
+    at: datetime
+    scopes: Scopes
+    account: str
+    symbol: str
+    gap: Decimal
+
+
 Seen = (
     Judged
     | Executed
@@ -156,6 +187,9 @@ Seen = (
     | EdgeSeen
     | Locked
     | CancelSought
+    | StopSought
+    | VenueSaid
+    | Adopted
 )
 
 

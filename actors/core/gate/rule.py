@@ -14,7 +14,7 @@ from decimal import ROUND_FLOOR, Context, Decimal
 from typing import Any, ClassVar, Generic, Literal, NamedTuple, TypeVar
 
 from ....config.schema.rules.base import LimitRule, Rule, StateRule
-from ...messages import OrderCancelAsked
+from ...messages import OrderCancelAsked, StopMoveAsked
 from ...messages.halts import Cause
 from ...messages.reasons import Code
 from ..book.account import AccountBook
@@ -30,7 +30,7 @@ SEVERITY: tuple[Outcome, ...] = ("pass", "warn", "unknown", "cap", "block")
 HUNDRED = Decimal(100)
 FLOOR = Context(prec=CONTEXT.prec, rounding=ROUND_FLOOR)
 """What is left is never rounded up."""
-Ask = OrderCancelAsked
+Ask = OrderCancelAsked | StopMoveAsked
 """A fact that says what is to be done."""
 MICROSECOND = timedelta(microseconds=1)
 
@@ -71,6 +71,10 @@ class Judge(Generic[R]):
 
     OF_AMENDMENTS: ClassVar[bool] = True
     """It is asked when an order is to be changed, too."""
+
+    ON_NEWS: ClassVar[bool] = True
+    """What happens in an account may change what it finds there without an order. Otherwise it is
+    only time that does."""
 
     def __init__(self, config: R) -> None:
         self.config = config
@@ -203,11 +207,16 @@ class Around(NamedTuple):
         return Standing(scope, self.books.of(scope), symbol)
 
 
+class Steward(Judge[R]):
+    """Judges no order, and asks for something to be done now and then."""
+
+    def asks(self, _around: Around) -> Iterable[Ask]:
+        """As of a `StateJudge`."""
+        raise NotImplementedError
+
+
 class StateJudge(Judge[S]):
     """Of something that can be broken by the market itself."""
-
-    ON_NEWS: ClassVar[bool] = True
-    """What happens in an account may break it. Otherwise it is only time that does."""
 
     BY_MONEY: ClassVar[bool] = False
     """It goes by what was made and by nothing else, neither the time nor orders nor a memory: what
@@ -215,6 +224,9 @@ class StateJudge(Judge[S]):
 
     CAUSE: ClassVar[Cause] = "position"
     """What its halts are recorded as; by this it is told whether it may pass by itself."""
+
+    BROKEN: ClassVar[str] = "it is broken"
+    """What is said of what no number breaks."""
 
     patience_s: float | None = None
     """Not to be able to judge it for so long breaks it as well. None: that never does."""

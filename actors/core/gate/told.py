@@ -3,13 +3,36 @@ and the best that a session has made. Pure; the books have taken the fact in alr
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
-from ...messages import Booked, EdgeReported, Fact, OrderCancelAsked, Recorded, RuleTripped
-from ...messages.book import Amend, AmendReject, Mark, Order, Timeout
+from ...messages import (
+    Booked,
+    EdgeReported,
+    Fact,
+    OrderCancelAsked,
+    Recorded,
+    RuleTripped,
+    StopMoveAsked,
+    VenueStated,
+)
+from ...messages.book import Amend, AmendReject, Mark, Order, Snapshot, Timeout
 from ..book.numbers import exact
 from ..books import Books
-from .memory import CancelSought, EdgeSeen, Heard, Locked, Quoted, Scopes, Seen, TimedOut
+from ..held import Held
+from .memory import (
+    Adopted,
+    CancelSought,
+    EdgeSeen,
+    Heard,
+    Locked,
+    Quoted,
+    Scopes,
+    Seen,
+    StopSought,
+    TimedOut,
+    VenueSaid,
+)
 from .rule import Around
 from .rules.collar import Ways
 from .rules.profit import Crest
@@ -37,6 +60,31 @@ def _sought(recorded: Recorded, fact: OrderCancelAsked, _books: Books) -> Seen:
     )
 
 
+def _moved(recorded: Recorded, fact: StopMoveAsked, _books: Books) -> Seen:
+    scopes: Scopes = (fact.scope,)
+    return StopSought(recorded.at, scopes, fact.rule, fact.account, fact.symbol, fact.stop_price)
+
+
+def _stated(recorded: Recorded, fact: VenueStated, books: Books) -> Seen | None:
+    held = books.accounts.get(fact.account)
+    if held is None:
+        return None
+    return VenueSaid(recorded.at, _of_account(held), fact.account, fact.can_trade, fact.at)
+
+
+def _of_account(held: Held) -> Scopes:
+    about = held.about
+    found = ("all", f"account:{about.name}")
+    return found if about.exchange is None else (*found, f"exchange:{about.exchange}")
+
+
+def _adopted(at: datetime, event: Snapshot, held: Held) -> Seen | None:
+    """None: it was of before one that was adopted already."""
+    if held.gap is None:
+        return None
+    return Adopted(at, _of_account(held), held.about.name, event.symbol, held.gap)
+
+
 def _locked(recorded: Recorded, fact: RuleTripped, _books: Books) -> Seen | None:
     if fact.action not in LOCKING:
         return None
@@ -46,6 +94,8 @@ def _locked(recorded: Recorded, fact: RuleTripped, _books: Books) -> Seen | None
 
 def _booked(recorded: Recorded, fact: Booked, books: Books) -> Seen | None:
     event, account = fact.event, fact.account
+    if isinstance(event, Snapshot) and account is not None:
+        return _adopted(recorded.at, event, books.accounts[account])
     if account is None or not isinstance(event, Timeout | Order | Amend | AmendReject):
         return None
     held = books.accounts[account]
@@ -68,6 +118,8 @@ _MEANINGS: Mapping[type[Fact], Callable[[Recorded, Any, Books], Seen | None]] = 
     EdgeReported: _edge,
     OrderCancelAsked: _sought,
     RuleTripped: _locked,
+    StopMoveAsked: _moved,
+    VenueStated: _stated,
     Booked: _booked,
 }
 

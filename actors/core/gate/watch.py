@@ -50,7 +50,7 @@ from ..book.numbers import exact, shown
 from ..books import Books
 from ..kill_switch import Breaker
 from .decision import Knowledge
-from .rule import HUNDRED, Around, Ask, Found, StateJudge, Subject, positions, unknown
+from .rule import HUNDRED, Around, Ask, Found, StateJudge, Steward, Subject, positions, unknown
 from .view import Moment
 from .watched import RULE, Told, Watched
 
@@ -108,9 +108,32 @@ def watch(
             yield from rule.acts(found if isinstance(found, str) else found.of)
             if not isinstance(found, str):
                 yield from found.asks
+        elif isinstance(judge, Steward) and _concerns(judge, known.books, touched):
+            yield from _tended(judge, known, watched, moment)
 
 
-def _concerns(judge: StateJudge[Any], books: Books, touched: Collection[str] | None) -> bool:
+def _tended(
+    judge: Steward[Any], known: Knowledge, watched: Watched, moment: Moment
+) -> Iterator[Ask | LimitUnknown | RuleCalm]:
+    """What it asks for. That it fails is told once, and so is that it doesn't any more."""
+    subject = Subject(judge.id, judge.scope)
+    is_unknown = watched.of(subject).is_unknown
+    try:
+        with exact():
+            asked = tuple(judge.asks(Around(known.books, moment, known.memories.get(judge.id))))
+    except Exception as error:  # noqa: BLE001 - it is told
+        if not is_unknown:
+            missing = f"{judge.id} failed: {error!r}"[:500]
+            yield LimitUnknown(**_named(subject), missing=missing, unknown_s=0.0)
+        return
+    if is_unknown:
+        yield _calm(subject, Found("pass", "ok"), None)
+    yield from asked
+
+
+def _concerns(
+    judge: StateJudge[Any] | Steward[Any], books: Books, touched: Collection[str] | None
+) -> bool:
     if touched is None:
         return True
     return judge.ON_NEWS and any(
@@ -302,6 +325,8 @@ def reason_of(judge: StateJudge[Any], subject: Subject, found: Found) -> str:
     where = subject.scope
     if subject.symbol is not None:
         where = f"{subject.symbol} of {subject.account or subject.scope}"
+    if found.limit is None and found.missing is None:
+        return f"{judge.id}: {where}: {judge.BROKEN}"
     if found.missing is not None:
         return f"{judge.id}: {where} can't be judged for want of {found.missing}"
     return f"{judge.id}: {where} is at {shown(found.value)}, and the limit is {shown(found.limit)}"

@@ -48,11 +48,14 @@ from .repeats import DuplicateOrder, SelfMatch
 from .size import MaxOrderNotional, MaxOrderQty
 from .streak import ConsecutiveLosses, CooldownAfterLoss
 from .tail import EsLimit, TailRule, VarLimit
+from .trailing import TradeManagement
+from .word import AuthLoss, Reconciliation, WordRule
 
 RULES_MAX = 1_000
 
 AnyRule = (
-    Concentration
+    AuthLoss
+    | Concentration
     | ConsecutiveLosses
     | ConsecutiveRejects
     | CooldownAfterLoss
@@ -89,6 +92,7 @@ AnyRule = (
     | OrphanOrder
     | PositionLoss
     | PriceCollar
+    | Reconciliation
     | ReduceOnlyCorrect
     | RepeatedExecution
     | RogueOrder
@@ -99,6 +103,7 @@ AnyRule = (
     | StrategyWhitelist
     | SymbolRestricted
     | TradeFrequency
+    | TradeManagement
     | UnknownOrderAge
     | VarLimit
     | WeeklyLoss
@@ -115,6 +120,7 @@ Rules = Annotated[
 __all__ = [
     "RULES_MAX",
     "AnyRule",
+    "AuthLoss",
     "Concentration",
     "ConsecutiveLosses",
     "ConsecutiveRejects",
@@ -159,6 +165,7 @@ __all__ = [
     "PositionLoss",
     "PositionRule",
     "PriceCollar",
+    "Reconciliation",
     "ReduceOnlyCorrect",
     "RepeatedExecution",
     "RogueOrder",
@@ -176,7 +183,9 @@ __all__ = [
     "SymbolRestricted",
     "TailRule",
     "TradeFrequency",
+    "TradeManagement",
     "UnknownOrderAge",
     "VarLimit",
     "WeeklyLoss",
+    "WordRule",
 ]

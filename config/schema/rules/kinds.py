@@ -3,6 +3,7 @@
 from typing import Literal
 
 RuleKind = Literal[
+    "auth_loss",
     "concentration",
     "consecutive_losses",
     "consecutive_rejects",
@@ -40,6 +41,7 @@ RuleKind = Literal[
     "orphan_order",
     "position_loss",
     "price_collar",
+    "reconciliation",
     "reduce_only_correct",
     "repeated_execution",
     "rogue_order",
@@ -50,6 +52,7 @@ RuleKind = Literal[
     "strategy_whitelist",
     "symbol_restricted",
     "trade_frequency",
+    "trade_management",
     "unknown_order_age",
     "var_limit",
     "weekly_loss",

@@ -35,6 +35,7 @@ from riskd.actors.messages import (
     Recorded,
     Reply,
     SessionClockSet,
+    VenueSays,
 )
 from riskd.actors.messages.book import AnyEvent, Fill, Mark, Tick
 from riskd.adapters.simulated_disk import Operation, SimulatedDisk, SimulatedOffload
@@ -202,11 +203,18 @@ class Life:
         return dict(strictest(self.brakes.halts.now))
 
     async def edge(self, strategy: str, bps: str, *, worker: str | None = None) -> Reply:
-        role = Role.OPERATOR if worker is None else Role.WORKER
-        launch = None if worker is None else Launch(worker, b"")
-        caller = Caller(peer=Peer(7, 1000, 1000), role=role, launch=launch)
         command = Edge(strategy=strategy, bps=bps)
-        return await self.watching.handlers()[Edge](caller, command)
+        return await self.watching.handlers()[Edge](_caller(worker), command)
+
+    async def venue(self, account: str, *, worker: str | None = None, **more: Any) -> Reply:
+        command = VenueSays(account=account, **more)
+        return await self.watching.handlers()[VenueSays](_caller(worker), command)
+
+
+def _caller(worker: str | None) -> Caller:
+    role = Role.OPERATOR if worker is None else Role.WORKER
+    launch = None if worker is None else Launch(worker, b"")
+    return Caller(peer=Peer(7, 1000, 1000), role=role, launch=launch)
 
 
 @attrs.define(eq=False)

@@ -1,6 +1,7 @@
 """Limits that break while nobody asks, in the life of riskd: what stops, and until when."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ from riskd.actors.messages import (
     LimitUnknown,
     RuleCalm,
     RuleTripped,
+    VenueStated,
 )
 from riskd.actors.messages.book import Tick
 from riskd.config.schema import rules as schema
@@ -255,6 +257,70 @@ def test_an_edge_is_known_after_a_restart(hosts: Hosts) -> None:
 
     async def after(life: Life) -> None:
         assert life.limits.memories["edge_floor@all"].of[("mm", None)].bps == 5
+
+    host.run(before)
+    assert host.run(after)
+
+
+def test_an_account_that_cannot_trade_is_halted_when_that_is_answered(hosts: Hosts) -> None:
+    async def script(life: Life) -> None:
+        for account in ("main", "other"):
+            reply = await life.venue(account, can_trade=True)
+            assert type(reply).__name__ == "Taken"
+        assert life.page.says == {}
+        await life.venue("main", can_trade=False, reason="key expired", worker="mm-1")
+        assert life.page.says == {"account:main": "halt"}
+        assert [said.worker for said in life.told(VenueStated)] == [None, None, "mm-1"]
+
+    assert hosts(schema.AuthLoss()).run(script)
+
+
+def test_a_worker_tells_of_its_own_account_and_nobody_of_one_that_there_is_not(
+    hosts: Hosts,
+) -> None:
+    async def script(life: Life) -> None:
+        for account, worker, code in (
+            ("other", "mm-1", "not_your_account"),
+            ("main", "another", "not_your_account"),
+            ("third", None, "unknown_account"),
+        ):
+            reply: Any = await life.venue(account, can_trade=False, worker=worker)
+            assert reply.code == code
+        reply = await life.venue("main", can_trade=False, ts="yesterday")
+        assert reply.code == "invalid_value"
+        assert life.told(VenueStated) == []
+
+    assert hosts(schema.AuthLoss()).run(script)
+
+
+def test_a_venue_speaks_of_what_was_and_not_of_what_will_be(hosts: Hosts) -> None:
+    async def script(life: Life) -> None:
+        now = life.brakes.clock.now()
+        for ahead_s, at_s in ((-5, -5), (5, 0)):
+            ts = (now + timedelta(seconds=ahead_s)).isoformat()
+            await life.venue("main", can_trade=True, ts=ts)
+            assert life.told(VenueStated)[-1].at == now + timedelta(seconds=at_s)
+
+    assert hosts(schema.AuthLoss()).run(script)
+
+
+def test_a_breaker_halts_for_longer_each_time_also_over_a_crash(hosts: Hosts) -> None:
+    host = hosts(schema.EdgeFloor(min_bps=D(2), max_age_s=1_000, lockout_s=10.0))
+
+    async def before(life: Life) -> None:
+        await life.edge("mm", "1")
+        assert life.page.says == {"strategy:mm": "reduce_only"}
+        host.disk.left = -1
+
+    async def after(life: Life) -> None:
+        assert life.page.says == {"strategy:mm": "reduce_only"}
+        await trio.sleep(12)
+        first, second = life.told(HaltPlaced)
+        assert (first.halt.until.seconds, second.halt.until.seconds) == (10, 20)
+        assert second.halt.repeat == 1
+        await life.edge("mm", "5")
+        await trio.sleep(22)
+        assert life.page.says == {}
 
     host.run(before)
     assert host.run(after)

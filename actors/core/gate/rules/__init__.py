@@ -38,11 +38,14 @@ from .streak import ConsecutiveLosses, CooldownAfterLoss
 from .tail import EsLimit, VarLimit
 from .trade import SingleTradeRisk
 from .trade_frequency import TradeFrequency
+from .trailing import TradeManagement
 from .turnover import DailyTurnover
 from .who import OrderTypes, StrategyWhitelist, SymbolRestricted
+from .word import AuthLoss, Reconciliation
 from .working_orders import MaxWorkingOrders
 
 JUDGES: Mapping[type[schema.Rule], type[Judge[Any]]] = {
+    schema.AuthLoss: AuthLoss,
     schema.Concentration: Concentration,
     schema.ConsecutiveLosses: ConsecutiveLosses,
     schema.ConsecutiveRejects: ConsecutiveRejects,
@@ -80,6 +83,7 @@ JUDGES: Mapping[type[schema.Rule], type[Judge[Any]]] = {
     schema.OrphanOrder: OrphanOrder,
     schema.PositionLoss: PositionLoss,
     schema.PriceCollar: PriceCollar,
+    schema.Reconciliation: Reconciliation,
     schema.ReduceOnlyCorrect: ReduceOnlyCorrect,
     schema.RepeatedExecution: RepeatedExecution,
     schema.RogueOrder: RogueOrder,
@@ -90,6 +94,7 @@ JUDGES: Mapping[type[schema.Rule], type[Judge[Any]]] = {
     schema.StrategyWhitelist: StrategyWhitelist,
     schema.SymbolRestricted: SymbolRestricted,
     schema.TradeFrequency: TradeFrequency,
+    schema.TradeManagement: TradeManagement,
     schema.UnknownOrderAge: UnknownOrderAge,
     schema.VarLimit: VarLimit,
     schema.WeeklyLoss: WeeklyLoss,

@@ -31,6 +31,7 @@ from riskd.actors.messages import (
     OrderDecided,
     Recorded,
     SessionClockSet,
+    VenueStated,
     Verdict,
 )
 from riskd.actors.messages.book import AnyEvent
@@ -89,6 +90,8 @@ class Desk:
             self.record(
                 EquityDrifted(account="main", theirs=Decimal(1), ours=None, allowed=Decimal(0))
             )
+        if without != "venue":
+            self.record(VenueStated(account="main", can_trade=True, reason=None, at=self.at))
         if without != "edge":
             self.edge("5")
         if without == "memory":

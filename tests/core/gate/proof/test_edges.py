@@ -133,6 +133,13 @@ def bare(desk: Desk, step: int) -> Verdict:
     return silent(30)(desk, step)
 
 
+def adopted(desk: Desk, step: int) -> Verdict:
+    desk.trade("E", 10, 100)
+    as_of = desk.at.isoformat()
+    desk.tell("snapshot", symbol="E", qty=str(7 - step), avg_price="100", as_of=as_of)
+    return desk.ask()
+
+
 def crossing(desk: Desk, step: int) -> Verdict:
     desk.send("sell", price=101)
     return desk.ask("buy", price=101 + step)
@@ -179,6 +186,7 @@ def one_of(field: str, *values: str) -> Scene:
 # A rule, what happens when it is that near, and what asks for that much. E is worth 200 each, and
 # the account 100,000.
 CASES: list[tuple[Rule, str, Scene]] = [
+    ({"kind": "auth_loss", "max_age_s": 30}, ABOVE, silent(30)),
     ({"kind": "concentration", "max_pct": "25"}, ABOVE, buying(125)),
     ({"kind": "consecutive_losses", "max_losses": 3}, REACHED, lost),
     ({"kind": "consecutive_rejects", "max_rejects": 3}, REACHED, rejected),
@@ -230,6 +238,7 @@ CASES: list[tuple[Rule, str, Scene]] = [
      lambda desk, step: desk.ask(price=110 + step)),
     ({"kind": "price_collar", "max_pct": "10"}, BELOW,
      lambda desk, step: desk.ask(price=90 + step)),
+    ({"kind": "reconciliation", "max_qty": "3"}, ABOVE, adopted),
     ({"kind": "reduce_only_correct"}, ABOVE, reducing),
     ({"kind": "repeated_execution", "max_executions": 3, "window_s": 10}, REACHED, executed),
     ({"kind": "rogue_order"}, ABOVE, rogue),
@@ -242,6 +251,7 @@ CASES: list[tuple[Rule, str, Scene]] = [
      one_of("strategy", "mm", "arb", "mn")),
     ({"kind": "symbol_restricted", "allow": ["E", "F"], "deny": ["F"]}, ABOVE,
      one_of("symbol", "E", "E", "L")),
+    ({"kind": "trade_management", "trail_pct": "1"}, "pass pass pass", buying(2)),
     ({"kind": "trade_frequency", "max_per_minute": 3, "counts": "orders"}, ABOVE, sent(2)),
     ({"kind": "unknown_order_age", "max_age_s": 90}, ABOVE, unanswered),
     ({"kind": "var_limit", "max_var": "465.269576"}, ABOVE, buying(100)),

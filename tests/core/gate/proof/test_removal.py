@@ -14,9 +14,11 @@ Needs = dict[str, str]
 INPUTS = (
     *("mark", "fresh mark", "other mark", "marks since then", "rate"),
     *("equity", "agreement", "word", "session", "strategy", "edge", "memory", "volatility"),
+    "venue",
 )
 """`other mark`: that of another symbol that is held. `agreement`: of the book and its broker about
-equity, of which the broker's own is the `word`. `fresh mark`: nothing is heard for a minute."""
+equity, of which the broker's own is the `word`. `fresh mark`: nothing is heard for a minute.
+`venue`: its word on whether the account can trade."""
 LACKS = "not_evaluable"
 
 
@@ -35,6 +37,8 @@ FRESH = lacks(mark="no_mark", fresh_mark="stale_mark")
 
 # A rule that lets orders of 1 pass when all is known, and what it needs for that.
 CASES: list[tuple[Rule, Needs]] = [
+    ({"kind": "auth_loss"}, lacks("memory", "venue")),
+    ({"kind": "auth_loss", "max_age_s": 60}, lacks("memory", "venue", fresh_mark="auth_loss")),
     ({"kind": "concentration", "max_pct": "90"}, EQUITY),
     ({"kind": "concentration", "max_pct": "90", "basis": "gross"}, WORTH_OF_ALL),
     ({"kind": "consecutive_losses", "max_losses": 9}, MEMORY),
@@ -94,6 +98,7 @@ CASES: list[tuple[Rule, Needs]] = [
     ({"kind": "position_loss", "max_pct": "50"}, WORTH),
     ({"kind": "price_collar", "max_pct": "9"}, FRESH),
     ({"kind": "price_collar", "max_drift_pct": "9"}, FRESH | lacks("marks since then", "memory")),
+    ({"kind": "reconciliation"}, lacks("memory", agreement="reconciliation")),
     ({"kind": "reduce_only_correct"}, NOTHING),
     ({"kind": "repeated_execution", "max_executions": 99, "window_s": 10}, MEMORY),
     ({"kind": "rogue_order"}, NOTHING),
@@ -104,6 +109,7 @@ CASES: list[tuple[Rule, Needs]] = [
     ({"kind": "stop_required", "grace_s": 90}, MEMORY),
     ({"kind": "strategy_whitelist", "strategies": ["mm"]}, lacks(strategy="no_strategy")),
     ({"kind": "symbol_restricted", "deny": ["X"]}, NOTHING),
+    ({"kind": "trade_management", "trail_pct": "1"}, NOTHING),
     ({"kind": "trade_frequency", "max_per_minute": 99}, MEMORY),
     ({"kind": "unknown_order_age", "max_age_s": 60}, MEMORY),
     ({"kind": "var_limit", "max_var": "9999"}, WORTH_OF_ALL | lacks("volatility")),
