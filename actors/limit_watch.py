@@ -162,6 +162,7 @@ class LimitWatch:
             self._do(act)
         for fact in self.signals(touched, moment.monotonic_s):
             self.record(fact)
+            self.publish()
 
     def _do(self, act: Act) -> None:
         if isinstance(act, Halt):

@@ -18,6 +18,7 @@ The tree, in dependency order (rest_for_one: what stands on a crashed part start
      │   ├─ triggers  metrics, files and commands that stop trading
      │   ├─ lease     lets workers trade a little longer, while all that must be well is
      │   ├─ limit_watch  looks at limits that break without an order
+     │   ├─ outside_signal  hears what others say of the risk
      │   ├─ service   tells the service manager that riskd is well, only when it is
      │   └─ heartbeat asks every actor through its mailbox, and crashes those that hang
      └─ control       the socket: status, and operators' commands
@@ -215,7 +216,14 @@ class Riskd:
             gate=self.gating.gate, chronicle=self.chronicle, clock=self.clock, outside=self.outside
         )
         self.signalling = Signalling(
-            known=self.known, chronicle=self.chronicle, configuration=self.configuration
+            known=self.known,
+            chronicle=self.chronicle,
+            configuration=self.configuration,
+            clock=self.clock,
+            registry=self._registry,
+            outside=self.outside,
+            publish=self.brakes.switch.publish,
+            by=self.brakes.by,
         )
         self.watching = LimitWatching(
             halting=self.brakes.switch,
@@ -266,6 +274,7 @@ class Riskd:
             [
                 *self.brakes.watchdogs(),
                 self.watching.child(),
+                self.signalling.child(),
                 ChildSpec(service.NAME, self._service(), shutdown=1.0),
                 ChildSpec(heartbeat.NAME, self._heartbeat(), shutdown=1.0),
             ],

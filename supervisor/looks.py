@@ -67,9 +67,11 @@ class Outside:
         finally:
             run.end()
 
-    async def ask(self, argv: Sequence[str], question: bytes, timeout_s: float) -> Ran:
+    async def ask(
+        self, argv: Sequence[str], question: bytes, timeout_s: float, *, is_quick: bool = False
+    ) -> Ran:
         """Run a command for what it says to a question, one after another, and beside the looks: a
-        whole answer may be long."""
+        whole answer may be long. A quick one waits for nobody, and is as much as a look."""
         run = _Run(
             argv,
             timeout_s,
@@ -79,7 +81,7 @@ class Outside:
             heard_max=ANSWER_BYTES_MAX,
         )
         try:
-            return await self.apart(run.perform, self._asking)
+            return await self.apart(run.perform, None if is_quick else self._asking)
         finally:
             run.end()
 

@@ -37,7 +37,9 @@ from ..messages import (
     Recorded,
     RecoveryCompleted,
     RecoveryStarted,
+    RiskSignalChanged,
     RuleTripped,
+    SignalWorsened,
     SnapshotSkipped,
     State,
     UntilCondition,
@@ -240,6 +242,12 @@ def _close(now: Halted, recorded: Recorded, _fact: AccountClosed | InstrumentDel
     now.epoch = max(now.epoch + 1, recorded.lsn)
 
 
+def _worsen(now: Halted, recorded: Recorded, fact: RiskSignalChanged | SignalWorsened) -> None:
+    """One that blocks makes old what was permitted before, as a limit does that is broken."""
+    if fact.signal.level == "critical" or fact.signal.action_required:
+        now.epoch = max(now.epoch + 1, recorded.lsn)
+
+
 def _propose(now: Halted, _recorded: Recorded, fact: LooseningProposed) -> None:
     if isinstance(fact.proposed, HaltsLifted | HaltsEnded):
         ids = {*now.ending, *fact.proposed.halt_ids}
@@ -260,6 +268,8 @@ _ACTS: Mapping[type[Fact], Callable[[Halted, Recorded, Any], None]] = {
     RuleTripped: _trip,
     AccountClosed: _close,
     InstrumentDelisted: _close,
+    RiskSignalChanged: _worsen,
+    SignalWorsened: _worsen,
 }
 _OF_NO_BOOT = frozenset({JournalRepaired, SnapshotSkipped})
 """Made before the start that says which boot it is. What the clock showed then may be the uptime of

@@ -74,15 +74,16 @@ class Signal(Command, frozen=True, kw_only=True, tag="signal"):
     """How bad things are, by the word of whoever says it. In force when it is answered.
 
     Of a worker only what is worse than it said before. `outside` is the source whose word riskd
-    expects by its configuration; that of any other stands until an operator says otherwise.
+    expects by its configuration; that of any other stands until an operator says otherwise. Score
+    and tier are those of the level, unless they are said.
     """
 
     source: SourceName
     level: RiskLevel
-    score: Score
+    score: Score | None = None
     critical_issues: Issues = ()
     warnings: Issues = ()
-    tier: Tier = "normal"
+    tier: Tier | None = None
     action_required: bool = False
     ts: Time | None = None
 
