@@ -59,6 +59,9 @@ class Desk:
         self.at, self.monotonic_s = NOON, 1_000.0
         self.lsn = self.orders = self.fills = 0
         self.without = without
+        self.on_excess: Any = "block"
+        self.modes: dict[str, Any] = {}
+        """Of halts, by scope."""
         self.books = Books(ZoneInfo)
         self.limits = LimitsInForce(self.books)
         self.record(
@@ -182,8 +185,8 @@ class Desk:
             rules=self.limits.rules,
             memories=self.limits.memories,
             is_active=True,
-            modes={},
-            on_excess="block",
+            modes=self.modes,
+            on_excess=self.on_excess,
         )
         who = Identity(None, order.account, order.strategy)
         return decide(order, who, known, Moment(self.at, self.monotonic_s))
