@@ -39,6 +39,11 @@ main()
 """
 
 
+def token_of(worker: str) -> str:
+    """The one that riskd has issued."""
+    return Tokens().issue(worker, bytes([list(WORKERS).index(worker)] * TOKEN_BYTES))
+
+
 class Client:
     """One connection. A worker proves itself first."""
 
@@ -48,8 +53,7 @@ class Client:
         self.connection.connect(str(path))
         self.replies = self.connection.makefile("rb")
         if worker is not None:
-            token = Tokens().issue(worker, bytes([list(WORKERS).index(worker)] * TOKEN_BYTES))
-            assert self.ask({"type": "hello", "token": token})["worker"] == worker
+            assert self.ask({"type": "hello", "token": token_of(worker)})["worker"] == worker
 
     def ask(self, said: dict[str, Any] | bytes) -> Any:
         self.connection.sendall(
@@ -97,3 +101,9 @@ def begin(start: Callable[..., Any], place: Path) -> Callable[..., Any]:
         return daemon
 
     return begin
+
+
+@pytest.fixture(scope="session")
+def token() -> Callable[[str], str]:
+    """Of a worker."""
+    return token_of
