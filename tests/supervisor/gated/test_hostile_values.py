@@ -120,10 +120,10 @@ def test_each_is_told_what_is_wrong_and_nothing_is_reserved(
 def test_a_ticket_whose_time_is_over_is_none_and_what_it_was_for_still_counts(
     begin: Begin, client: NewClient
 ) -> None:
-    one = client(begin(CONFIG.format(ticket_s=0.01)).socket)
+    riskd = begin(CONFIG.format(ticket_s=0.01))
+    one = client(riskd.socket)
     late = one.check(client_order_id="late")
-    while time.monotonic() <= late["ticket"]["expires_s"]:
-        time.sleep(0.01)
+    riskd.until(lambda: time.monotonic() > late["ticket"]["expires_s"])
     said = one.tell("sent", "late", decision_id=late["decision_id"])
     assert (said["type"], said["code"]) == ("refused", "ticket_expired")
     assert [row["id"] for row in one.ask({"type": "orders"})["orders"]] == ["late"]
