@@ -32,7 +32,7 @@ CUT = {
     "decision": "scale_down",
     "qty": "2",
     "code": "max_position",
-    "reason": "max_position of account:main: max_position (3 asked for, the limit is 2)",
+    "reason": "max_position of account:main: 3 would exceed the limit of 2",
     "rule": "max_position",
     "scope": "account:main",
     "limit": "2",

@@ -15,10 +15,11 @@ import msgspec
 from ...messages.gate import OrderAsked, OrderDecided, Verdict
 from .asked import Identity
 from .decision import Decided, Knowledge, asked_of, decide, objects
-from .reply import instant, reason, text
+from .reply import instant
 from .rule import OK, Found, Judge
 from .signalled import SignalJudge
 from .view import Moment, View
+from .words import reason, text
 
 Document = dict[str, Any]
 """What JSON can hold."""

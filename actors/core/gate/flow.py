@@ -22,6 +22,8 @@ WORSE = {"pass": 0, "warn": 1, "unknown": 2, "block": 3}
 class FlowJudge(Judge[F]):
     """Of how often something happens."""
 
+    SAYS = "{value} would exceed the limit of {limit}"
+
     def __init__(self, config: F) -> None:
         super().__init__(config)
         self.near = min(config.warn_pct, default=HUNDRED) / HUNDRED

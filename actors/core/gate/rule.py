@@ -76,6 +76,9 @@ class Judge(Generic[R]):
     """What happens in an account may change what it finds there without an order. Otherwise it is
     only time that does."""
 
+    SAYS: ClassVar[str] = "it found {value}, and the limit is {limit}"
+    """What it finds of an order that it doesn't let pass, for people."""
+
     def __init__(self, config: R) -> None:
         self.config = config
         self.scope = config.scope
@@ -106,6 +109,8 @@ class Judge(Generic[R]):
 
 class LimitJudge(Judge[L]):
     """Of something that an order uses up."""
+
+    SAYS = "{value} would exceed the limit of {limit}"
 
     def __init__(self, config: L) -> None:
         super().__init__(config)
@@ -217,6 +222,8 @@ class Steward(Judge[R]):
 
 class StateJudge(Judge[S]):
     """Of something that can be broken by the market itself."""
+
+    SAYS = "{value} is above the limit of {limit}"
 
     BY_MONEY: ClassVar[bool] = False
     """It goes by what was made and by nothing else, neither the time nor orders nor a memory: what

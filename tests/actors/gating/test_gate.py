@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from riskd.actors.core.gate.asked import Identity
 from riskd.actors.core.gate.decision import decide
-from riskd.actors.core.gate.reply import SENTENCES
 from riskd.actors.core.gate.view import Moment
+from riskd.actors.core.gate.words import SENTENCES
 from riskd.actors.core.wire import parse
 from riskd.actors.messages import (
     By,

@@ -131,6 +131,8 @@ class PriceCollar(Judge[schema.PriceCollar]):
     """Prices are held to it whatever the order is for: that one is mistyped makes it no safer. Of
     the way of the mark an order that adds no risk knows nothing."""
 
+    SAYS = "a price {value} % away is farther than the limit of {limit} %"
+
     STAGE = 8
 
     def __init__(self, config: schema.PriceCollar) -> None:

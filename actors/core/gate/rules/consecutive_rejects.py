@@ -82,6 +82,8 @@ class ConsecutiveRejects(FlowJudge[schema.ConsecutiveRejects]):
     """With the last that is allowed it is over, for a time or until a person begins anew. When the
     time is over the row still is what it was: one refusal more, and it is over again."""
 
+    SAYS = "{value} rejects in a row have reached the limit of {limit}"
+
     STAGE = 10
 
     def __init__(self, config: schema.ConsecutiveRejects) -> None:

@@ -98,6 +98,8 @@ class Duplicates:
 class DuplicateOrder(Judge[schema.DuplicateOrder]):
     """As it is asked for: that less of it was permitted makes it no other order."""
 
+    SAYS = "{value} of the same would exceed the limit of {limit}"
+
     STAGE = 9
     OF_AMENDMENTS = False
 

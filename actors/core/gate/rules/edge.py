@@ -55,6 +55,8 @@ class Edges:
 class EdgeFloor(StateJudge[schema.EdgeFloor]):
     """The one for the order's symbol, or else the one for all that the strategy trades."""
 
+    SAYS = "an edge of {value} is below the least, {limit}"
+
     STAGE = 13
     CAUSE = "edge"
 

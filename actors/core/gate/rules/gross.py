@@ -153,6 +153,8 @@ class Concentration(WidthJudge[schema.Concentration], EquityJudge[schema.Concent
     """What the order's symbol is worth, of equity or of all exposure. Of all exposure: what is not
     in this symbol is not changed by the order, so that it is a limit like any other."""
 
+    SAYS = "{value} % would exceed the limit of {limit} %"
+
     ADDS_UP = False
 
     def __init__(self, config: schema.Concentration) -> None:

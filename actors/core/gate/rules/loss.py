@@ -58,6 +58,8 @@ class _PeriodLoss(StateJudge[P]):
     """In the day or the week under way. Where more than one figure counts, one that has reached the
     limit has broken it, though another is not known."""
 
+    SAYS = "a loss of {value} has reached the limit of {limit}"
+
     STAGE = 13
     BY_MONEY = True
 
@@ -132,6 +134,8 @@ class Drawdown(StateJudge[schema.Drawdown]):
     """From the peak, since the account is kept. Of several accounts none makes up for another, so
     that those of which it is known may break it by themselves."""
 
+    SAYS = "a fall of {value} has reached the limit of {limit}"
+
     STAGE = 13
     BY_MONEY = True
 
@@ -154,6 +158,8 @@ class Drawdown(StateJudge[schema.Drawdown]):
 class DailyUnrealizedLoss(PositionJudge[schema.DailyUnrealizedLoss]):
     """At the mark, against what it was entered for."""
 
+    SAYS = "a loss of {value} has reached the limit of {limit}"
+
     def weigh(self, book: AccountBook, path: Path, *, explains: bool) -> Found | None:
         unrealised, config = unrealised_of(book, path), self.config
         if unrealised is None:
@@ -167,6 +173,8 @@ class DailyUnrealizedLoss(PositionJudge[schema.DailyUnrealizedLoss]):
 
 class PositionLoss(PositionJudge[schema.PositionLoss]):
     """The same, as a share of what was paid for it."""
+
+    SAYS = "a loss of {value} has reached the limit of {limit}"
 
     def weigh(self, book: AccountBook, path: Path, *, explains: bool) -> Found | None:
         unrealised, config = unrealised_of(book, path), self.config

@@ -116,6 +116,8 @@ class LiquidationDistance(MarginJudge[schema.LiquidationDistance]):
     that are worth 1 - d of what they were: N (m + D) is at most E (1 - D).
     """
 
+    SAYS = "a distance of {value} % would be below the least, {limit} %"
+
     def __init__(self, config: schema.LiquidationDistance) -> None:
         super().__init__(config)
         self._least = least = config.min_pct / HUNDRED

@@ -108,6 +108,8 @@ class OrphanOrder(StateJudge[schema.OrphanOrder]):
     """Of each symbol in each account, by the oldest there. That it is to be cancelled is asked for
     once, whatever else is done."""
 
+    SAYS = "an order has worked for nothing for {value} s, and may for {limit} s"
+
     STAGE = 13
 
     def __init__(self, config: schema.OrphanOrder) -> None:

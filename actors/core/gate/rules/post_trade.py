@@ -78,6 +78,8 @@ class Fates:
 class UnknownOrderAge(StateJudge[schema.UnknownOrderAge]):
     """By the oldest of them. The wall clock may have jumped back since: then its age is unknown."""
 
+    SAYS = "an order has been of unknown fate for {value} s, and may be for {limit} s"
+
     STAGE = 13
     CAUSE = "network"
 
@@ -108,6 +110,8 @@ class UnknownOrderAge(StateJudge[schema.UnknownOrderAge]):
 
 class FeedSilence(StateJudge[schema.FeedSilence]):
     """By the oldest mark. An order is held to that of its own symbol."""
+
+    SAYS = "a mark is {value} s old, and may be {limit} s"
 
     STAGE = 13
     CAUSE = "data"

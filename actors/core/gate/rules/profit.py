@@ -67,6 +67,8 @@ class DailyProfit(StateJudge[schema.DailyProfit]):
     """Counting what is unrealised. Once it is broken by what was given back it stays so, until the
     session makes more again or is over."""
 
+    SAYS = "a profit of {value} has reached the limit of {limit}"
+
     STAGE = 13
 
     def memory(self) -> Crest | None:
@@ -119,6 +121,8 @@ class DailyProfit(StateJudge[schema.DailyProfit]):
 
 class MaxUnrealizedProfit(PositionJudge[schema.MaxUnrealizedProfit]):
     """At the mark, against what it was entered for."""
+
+    SAYS = "a profit of {value} has reached the limit of {limit}"
 
     def weigh(self, book: AccountBook, path: Path, *, explains: bool) -> Found | None:
         unrealised, config = unrealised_of(book, path), self.config

@@ -88,6 +88,8 @@ class Repeats:
 class RepeatedExecution(FlowJudge[schema.RepeatedExecution]):
     """With the last execution that is allowed it latches: only a person begins anew."""
 
+    SAYS = "{value} fills have reached the limit of {limit}"
+
     STAGE = 10
 
     def __init__(self, config: schema.RepeatedExecution) -> None:

@@ -162,6 +162,8 @@ class SelfMatch(Judge[schema.SelfMatch]):
     """Getting out comes first: an order that adds no risk passes, and that it may meet another one
     is told."""
 
+    SAYS = "a price of {value} would meet an order of its own at {limit}"
+
     STAGE = 9
 
     def memory(self) -> Working:

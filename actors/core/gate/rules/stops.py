@@ -62,6 +62,8 @@ def protected(books: Books, held: Held, scope: str, symbol: str, position: Decim
 class StopRequired(StateJudge[schema.StopRequired]):
     """Of each position by itself, by how long it has been without."""
 
+    SAYS = "a position has been without its stops for {value} s, and may be for {limit} s"
+
     STAGE = 13
 
     def __init__(self, config: schema.StopRequired) -> None:

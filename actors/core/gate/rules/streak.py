@@ -101,6 +101,8 @@ class Row:
 class ConsecutiveLosses(StateJudge[schema.ConsecutiveLosses]):
     """In a session. Its lockout begins a new row."""
 
+    SAYS = "{value} losses in a row have reached the limit of {limit}"
+
     STAGE = 13
 
     def memory(self) -> Row:
@@ -149,6 +151,8 @@ class LastLoss:
 class CooldownAfterLoss(StateJudge[schema.CooldownAfterLoss]):
     """By the wall clock. One that has jumped back opens nothing: a loss in the future is one of
     just now."""
+
+    SAYS = "of {limit} s to wait after a loss {value} s are left"
 
     STAGE = 13
 

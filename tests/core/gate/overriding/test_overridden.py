@@ -4,7 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from riskd.actors.core.gate.reply import reason
+from riskd.actors.core.gate.words import reason
 from riskd.actors.messages import (
     By,
     Halt,
