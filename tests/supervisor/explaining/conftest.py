@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from random import Random
-from typing import Any, get_args
+from typing import Any
 
 import msgspec
 import pytest
@@ -41,6 +41,9 @@ from riskd.actors.messages import (
     Listing,
     OrderAsked,
     OrderDecided,
+    OverrideApproved,
+    OverrideRequested,
+    OverrideRevoked,
     Recorded,
     RecoveryCompleted,
     RecoveryStarted,
@@ -48,9 +51,19 @@ from riskd.actors.messages import (
     RuleTripped,
     SessionClockSet,
     SessionReset,
+    Terms,
     UntilOperator,
+    VenueStated,
 )
 from riskd.actors.messages.book import AnyEvent, Tick
+from riskd.actors.messages.signal import (
+    RiskSignal,
+    RiskSignalChanged,
+    RiskSnapshot,
+    SignalEased,
+    SignalNoted,
+    SignalWorsened,
+)
 from riskd.config.schema.rules import AnyRule
 from riskd.supervisor import ledger
 from riskd.supervisor.journal import Snapshot
@@ -122,6 +135,11 @@ RULES: tuple[dict[str, Any], ...] = (
     {"kind": "edge_floor", "scope": "strategy:arb", "min_bps": "1", "max_age_s": 600},
     {"kind": "rogue_order", "scope": "account:third"},
     {"kind": "unknown_order_age", "scope": "account:main", "max_age_s": 60},
+    {"kind": "auth_loss", "scope": "account:other", "action": "block"},
+    {"kind": "reconciliation", "scope": "account:third", "action": "block"},
+    {"kind": "trade_management", "scope": "account:main", "trail_pct": "2"},
+    {"kind": "stop_required", "scope": "account:other", "grace_s": 40, "action": "block"},
+    {"kind": "orphan_order", "scope": "account:third", "grace_s": 90, "action": "block"},
     {"kind": "feed_silence", "scope": "symbol:EUR", "max_age_s": 300},
 )  # fmt: skip
 """Every kind, so wide that each lets much pass and stops some."""
@@ -132,7 +150,6 @@ KEYS = (
     *(("message_rate@all", "max_submits", each) for each in ("20", "60")),
     *(("drawdown@account:third", "max_pct", each) for each in ("30", "60")),
 )
-KINDS = {str(kind.__struct_config__.tag) for kind in get_args(AnyRule)}
 
 FOLDED_MAX = 2_000
 """Facts that a start reads: with more the day would be nothing but starts."""
@@ -154,6 +171,8 @@ class Day:
         self.snapshot: Snapshot | None = None
         self.begin(Known())
         self.commit(self.started(), *self.opening())
+        for account in ACCOUNTS:
+            self.commit(VenueStated(account=account, can_trade=True, reason=None, at=self.at))
         self.quote(*SYMBOLS)
         self.ask()
 
@@ -162,7 +181,8 @@ class Day:
             (self.ask, 200), (self.pass_time, 60), (self.fill, 60), (self.mark, 80),
             (self.end, 60), (self.happen, 12), (self.again, 10), (self.amend, 20),
             (self.limit, 6), (self.halt, 8), (self.reset, 2), (self.hear_equity, 3),
-            (self.trip, 2), (self.relist, 1), (self.kill, 1), (self.remember, 1), (self.restart, 1),
+            (self.trip, 2), (self.override, 8), (self.signal, 3), (self.relist, 1),
+             (self.kill, 1), (self.remember, 1), (self.restart, 1),
         ]  # fmt: skip
         some, weights = [act for act, _ in acts], [weight for _, weight in acts]
         while self.decisions < decisions:
@@ -319,6 +339,8 @@ class Day:
         if chance.random() < 0.06:
             field = chance.choice(("qty", "price", "stop_price", "stop_loss", "leverage"))
             fields[field] = chance.choice(HOSTILE)
+        if chance.random() < 0.02:
+            fields["override"] = f"ov{chance.randint(1, 3)}"
         who = Identity() if worker is None else WORKERS[worker]
         if worker is not None and chance.random() < 0.95:
             fields |= {"account": who.account or "main", "strategy": who.strategy or "mm"}
@@ -448,6 +470,52 @@ class Day:
         self.ask()
         self.commit(RecoveryCompleted(by=BY))
 
+    def override(self) -> None:
+        """Two persons let an order pass; it may come, be too large, or come too late."""
+        name = self.known.overrides.next_id
+        terms = Terms(
+            account="main", symbol="BTC", side="buy", max_qty=Decimal(50), price_limit=None,
+            rules=(
+                "max_order_qty@all", "max_position@symbol:BTC", "max_position@account:main",
+                "max_order_notional@all", "max_total_notional@all", "max_inventory@strategy:mm",
+                "max_contracts_per_instrument@exchange:sim", "single_trade_risk@all",
+            ), for_s=30.0,
+        )  # fmt: skip
+        self.commit(OverrideRequested(override=name, terms=terms, by=BY, reason="chance"))
+        until = self.at + timedelta(seconds=terms.for_s)
+        if self.chance.random() < 0.9:
+            self.commit(
+                OverrideApproved(
+                    override=name, terms=terms, by=BY, requested_by=BY, at=self.at, until=until
+                )
+            )
+        if self.chance.random() < 0.2:
+            self.commit(OverrideRevoked(override=name, by=BY, reason="chance"))
+        for qty in self.chance.sample(("45", "60", "41", "1"), 2):
+            self.names += 1
+            order = OrderAsked(
+                client_order_id=f"o{self.names}", account="main", symbol="BTC", side="buy",
+                qty=qty, price="49000", strategy="mm", override=name,
+            )  # fmt: skip
+            self.check(order, Identity())
+            self.pass_time()
+
+    def signal(self) -> None:
+        level: Any = self.chance.choice(("info", "info", "warning", "critical"))
+        signal = RiskSignal(level=level, score=50, action_required=self.chance.random() < 0.1)
+        if self.chance.random() < 0.5:
+            scope = self.chance.choice(("all", "account:main", "exchange:far"))
+            figures = RiskSnapshot(currency=None)
+            self.commit(RiskSignalChanged(scope=scope, signal=signal, snapshot=figures))
+            return
+        kind = self.chance.choice((SignalWorsened, SignalEased, SignalNoted))
+        self.commit(
+            kind(
+                source="outside", state="said", signal=signal, reason=None, by=None, worker=None,
+                said_at=None,
+            )
+        )  # fmt: skip
+
     def trip(self) -> None:
         self.commit(
             RuleTripped(
@@ -468,7 +536,10 @@ class Day:
         )  # fmt: skip
 
     def hear_equity(self) -> None:
+        """Of the broker; and of the venue, whether it may trade at all."""
         account = self.chance.choice(tuple(ACCOUNTS))
+        is_well = self.chance.random() < 0.9
+        self.commit(VenueStated(account=account, can_trade=is_well, reason=None, at=self.at))
         ours = self.known.books.accounts[account].book.worth.equity
         theirs = Decimal("1000000.00") if ours is None else ours
         self.commit(EquityReported(account=account, theirs=theirs, ours=ours))

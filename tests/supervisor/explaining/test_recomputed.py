@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -11,6 +11,7 @@ from riskd.actors.core.gate.asked import Identity
 from riskd.actors.core.gate.decision import Knowledge
 from riskd.actors.core.gate.explained import explained, is_same, recompute
 from riskd.actors.messages import OrderAsked, OrderDecided, Recorded
+from riskd.config.schema.rules.kinds import RuleKind
 from riskd.supervisor.known import Known
 
 DECISIONS = 10_000
@@ -48,7 +49,15 @@ def test_ten_thousand_decisions_of_a_random_day_come_out_the_same_byte_for_byte(
         if not lsn % EXPLAINED_EVERY:
             expect_all_told(lsn, fact, known)
     assert sum(answers.values()) >= DECISIONS
+    assert codes["overridden"] > 0
+    assert codes["risk_signal_critical"] > 0
     assert min(answers["allow"], answers["scale_down"], len(codes)) > 30, (answers, codes)
+
+
+def test_the_day_has_every_kind_of_rule(day: Day) -> None:
+    """Or what one of them rests on could come from elsewhere than facts, and nobody would know."""
+    *_, (_, _, known) = folded(day.facts)
+    assert {judge.kind for judge in known.rules.judges} == set(get_args(RuleKind))
 
 
 def expect_all_told(lsn: int, fact: OrderDecided, known: Knowledge) -> None:
