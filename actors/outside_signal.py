@@ -31,7 +31,7 @@ from .mailbox import Mailbox
 from .messages import By, Refused, Reply, Signal, SignalEased, Taken
 from .ports import Clock, Loosen, NotLoosened, Record
 
-NAME = "outside_signal"
+NAME = "outside"
 TICK_S = 0.25
 RETRY_S = 1.0
 """After a disk that did not take what is better."""

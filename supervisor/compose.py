@@ -18,7 +18,7 @@ The tree, in dependency order (rest_for_one: what stands on a crashed part start
      │   ├─ triggers  metrics, files and commands that stop trading
      │   ├─ lease     lets workers trade a little longer, while all that must be well is
      │   ├─ limit_watch  looks at limits that break without an order
-     │   ├─ outside_signal  hears what others say of the risk
+     │   ├─ outside   hears what others say of the risk
      │   ├─ service   tells the service manager that riskd is well, only when it is
      │   └─ heartbeat asks every actor through its mailbox, and crashes those that hang
      └─ control       the socket: status, and operators' commands
