@@ -38,8 +38,8 @@ class RiskSnapshot(Struct, frozen=True, kw_only=True):
 
     `currency` is null where the accounts report in different ones: then there are no sums. Losses
     are in percent of what there was when the day or the week opened; `concentration_pct` is the
-    largest symbol in percent of equity. `value_at_risk` and `expected_shortfall` are not reckoned
-    yet.
+    largest symbol in percent of equity. `value_at_risk` and `expected_shortfall` are of one day and
+    99 percent, of what working orders could make of it at worst.
     """
 
     currency: str | None

@@ -10,6 +10,7 @@ from ...messages.signal import RiskSnapshot
 from ..book.account import AccountBook
 from ..book.numbers import HUNDRED, ZERO, exact
 from ..books import Books
+from ..gate.rules.tail import var_es
 from ..gate.standing import Standing
 
 STEP = Decimal("0.000001")
@@ -33,6 +34,7 @@ def snapshot(scope: str, books: tuple[AccountBook, ...]) -> RiskSnapshot:
     with exact():
         standing = Standing(scope, books)
         equity, gross, net = standing.equity(), standing.gross(), standing.net()
+        tail = var_es(standing)
         day, week = _made(standing, is_week=False), _made(standing, is_week=True)
         return RiskSnapshot(
             currency=next(iter(currencies), None),
@@ -45,6 +47,8 @@ def snapshot(scope: str, books: tuple[AccountBook, ...]) -> RiskSnapshot:
             weekly_pnl=week,
             weekly_loss_pct=_lost(None if week is None else -week, standing.week_base()),
             concentration_pct=_concentration(books, gross, equity),
+            value_at_risk=None if tail is None else tail.var,
+            expected_shortfall=None if tail is None else tail.es,
         )
 
 

@@ -63,10 +63,12 @@ def test_an_account_in_which_nothing_has_happened_is_known_whole(make_world: Any
 
 
 def test_the_figures_are_those_of_the_books(world: World) -> None:
+    assert (figures(world).value_at_risk, figures(world).expected_shortfall) == (0, 0)
     world.mark(100).mark(50, "M").trade(20, 100).trade(-10, 50, "M")
     world.passes(1).mark(95)
     found = figures(world)
     assert found.equity == 900
+    assert found.value_at_risk is None, "two marks say nothing of how much it moves"
     assert found.gross_leverage == D("2.666667")  # rounded up: (1900 + 500) / 900
     assert found.net_leverage == D("1.555556")
     assert found.concentration_pct == D("211.1112")
