@@ -118,6 +118,7 @@ def _without_zone(config: Config) -> Iterator[Finding]:
         for i, each in enumerate(config.rules)
         if isinstance(each, SessionHours) and each.zone is not None
     ]
+    zones += [(("factors", name, "zone"), each.zone) for name, each in config.factors.items()]
     for path, zone in zones:
         if zone not in known:
             known[zone] = _is_zone(zone)

@@ -21,7 +21,7 @@ from .schema.rules import (
     WeeklyLoss,
 )
 
-RULES_BYTES_MAX = 300_000
+RULES_BYTES_MAX = 320_000
 """All rules together, as JSON. A fact holds those before and those after a change of them, and what
 persons have set besides, in at most a mebibyte."""
 FILE = "config"
@@ -70,6 +70,7 @@ def rules_of(profile: Profile, name: str, account: str) -> Iterator[AnyRule]:
 
 
 def excess(config: Config) -> int:
-    """By how many bytes the rules are more than can be kept; 0: they are not."""
+    """By how many bytes the rules, with the factors that they name, are more than can be kept; 0:
+    they are not."""
     rules = [each.rule for each in limits(config)]
-    return max(0, len(msgspec.json.encode(rules)) - RULES_BYTES_MAX)
+    return max(0, len(msgspec.json.encode((rules, config.factors))) - RULES_BYTES_MAX)

@@ -194,4 +194,4 @@ class Limiting:
 def _said(config: Config) -> Configured:
     own = {name: each.on_excess for name, each in config.accounts.items() if each.on_excess}
     rules = [(each.rule, each.source) for each in configured(config)]
-    return Configured(config.gate.on_excess, rules, own)
+    return Configured(config.gate.on_excess, rules, own, config.factors)

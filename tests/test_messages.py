@@ -19,6 +19,7 @@ import pytest
 from riskd.actors import messages as m
 from riskd.actors.messages.book import Fill, Mark
 from riskd.actors.messages.counters import Bucket, Counter, Gauge, Histogram
+from riskd.config.schema import Factor
 from riskd.config.schema.rules import MaxPosition
 
 GOLDEN = Path(__file__).parent / "golden" / "messages"
@@ -98,6 +99,7 @@ CHANGE = m.LimitChange(
 LIMITS = m.Limits(
     on_excess="block",
     on_excess_of={"main": "scale_down"},
+    factors={"night": Factor(hours={"22:00-06:00": Decimal("0.5")}, calm_pct=Decimal(2))},
     rules=(
         m.Given(
             rule=MaxPosition(max_qty=Decimal("1.5")),

@@ -9,10 +9,12 @@ from decimal import Decimal
 from itertools import dropwhile, islice
 from typing import Any
 
-from ...config.schema.rules import AnyRule, LimitRule, StateRule
+from ...config.schema.rules import AnyRule, LimitRule, StateRule, scaling
+from ...config.schema.rules.scaling import scaled
 from ..messages import Given, Limits, Setting
 from .book.numbers import exact, shown
 from .books import Books
+from .gate.dynamic import Dynamic, DynamicState
 from .gate.memory import Memory
 from .gate.rule import HUNDRED, Found, Judge, unknown
 from .gate.standing import Standing
@@ -45,8 +47,26 @@ def rows(
             account is None or _can_meet(books, rule.scope, account)
         )
         if wanted:
-            measured = _measured(judges[rule.id], limits.memories.get(rule.id), books, moment)
-            yield _row(given, settings.get(rule.id, []), measured)
+            judge = judges[rule.id]
+            measured = _measured(judge, limits.memories.get(rule.id), books, moment)
+            factor = _factor(judge, rule, moment)
+            yield {**_row(given, settings.get(rule.id, []), measured), "factor": factor}
+
+
+def _factor(judge: Judge[Any], rule: AnyRule, moment: Moment) -> Row | None:
+    """What the limits are multiplied by now, and come to; as far as that can be told without an
+    order: `by_symbol` says that it is less for some."""
+    if not isinstance(judge, Dynamic | DynamicState):
+        return None
+    part = judge.shrinking.part(moment.at)
+    with exact():
+        now = keys(scaled(rule, part))
+    return {
+        "name": rule.factor,
+        "now": shown(part),
+        "by_symbol": judge.shrinking.is_by_symbol,
+        "keys": {key: now[key] for key in scaling.keys(rule)},
+    }
 
 
 def _by_rule(limits: Limits) -> dict[str, list[Setting]]:

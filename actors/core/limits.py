@@ -24,6 +24,7 @@ import msgspec
 from msgspec.structs import replace
 
 from ...config.schema import OnExcess
+from ...config.schema.factors import Factor
 from ...config.schema.rules import AnyRule
 from ..messages import (
     By,
@@ -38,9 +39,10 @@ from ..messages import (
     Setting,
 )
 from ..messages.limits import CHANGES_TOLD_MAX, Value
-from . import excess
+from . import excess, factors
 from .book.numbers import fault
 from .books import Books
+from .gate.factor import Meter
 from .gate.looking import Looking, look, look_around
 from .gate.memory import Memory
 from .gate.rule import Judge
@@ -49,7 +51,7 @@ from .gate.seen import seen
 from .gate.told import rise, told
 from .gate.watched import Watched
 from .kill_switch import NotAllowed
-from .tightness import NAMED, direction
+from .tightness import UNSETTABLE, direction
 
 SETTINGS_BYTES_MAX = 150_000
 """What persons have set, as JSON. It has to fit into a fact beside all rules."""
@@ -71,6 +73,7 @@ class Configured(NamedTuple):
     on_excess: OnExcess
     rules: Iterable[tuple[AnyRule, str]]
     on_excess_of: Mapping[str, OnExcess] = {}
+    factors: Mapping[str, Factor] = {}
 
 
 def adopt(old: Limits, said: Configured) -> Limits:
@@ -91,6 +94,7 @@ def adopt(old: Limits, said: Configured) -> Limits:
     return Limits(
         on_excess=said.on_excess,
         on_excess_of=dict(said.on_excess_of),
+        factors=dict(said.factors),
         rules=tuple(found),
         settings=tuple(kept),
     )
@@ -199,7 +203,7 @@ def _size(limits: Limits) -> int:
 
 
 def _check_key(rule: AnyRule, key: str) -> None:
-    keys = [name for name in rule.__struct_fields__ if name not in NAMED]
+    keys = [name for name in rule.__struct_fields__ if name not in UNSETTABLE]
     if key not in keys:
         raise NotAllowed(
             "unknown_key", f"{rule.id} has no key {key!r} to be set; there are: {', '.join(keys)}"
@@ -295,6 +299,7 @@ def tightened(old: Limits, new: Limits) -> Limits:
     found = Limits(
         on_excess=on_excess,
         on_excess_of=on_excess_of,
+        factors=factors.tightened(old.factors, new.factors),
         rules=tuple(rules),
         settings=(*kept, *settings.values()),
     )
@@ -305,6 +310,7 @@ def _is_all_of(new: Limits, found: Limits) -> bool:
     """Are they the same but for the order?"""
     return (
         (found.on_excess, found.on_excess_of) == (new.on_excess, new.on_excess_of)
+        and found.factors == new.factors
         and {each.rule.id: each for each in found.rules}
         == {each.rule.id: each for each in new.rules}
         and {(each.rule, each.key): each for each in found.settings}
@@ -320,6 +326,7 @@ def changes(old: Limits, new: Limits, *, overrules: bool = False) -> tuple[Limit
 
 def _changes(old: Limits, new: Limits, *, overrules: bool) -> Iterator[LimitChange]:
     yield from excess.changes(old, new)
+    yield from factors.changes(old.factors, new.factors)
     before = {given.rule.id: given.rule for given in old.rules}
     for given in new.rules:
         was = before.pop(given.rule.id, None)
@@ -451,7 +458,8 @@ class LimitsInForce:
     def _follow(self, limits: Limits, dumped: Mapping[str, msgspec.Raw]) -> None:
         """A rule that is in force still goes on remembering; one that is not is forgotten."""
         before = {judge.id: judge.config for judge in self._ruleset.judges}
-        rules = Ruleset(given.rule for given in limits.rules)
+        meters = {name: Meter(factor, self._books) for name, factor in limits.factors.items()}
+        rules = Ruleset((given.rule for given in limits.rules), meters)
         memories: dict[str, Memory] = {}
         for judge in rules.judges:
             memory = judge.memory()

@@ -14,7 +14,9 @@ from ...config.schema.rules import AnyRule, Rule
 
 Direction = Literal["same", "tightened", "loosened", "changed"]
 NAMED = frozenset({"name", "scope"})
-"""What a rule is known by: keys that nobody can set."""
+"""What a rule is known by."""
+UNSETTABLE = NAMED | {"factor"}
+"""Keys that nobody can set by hand. A factor is the file's, which says what it means."""
 
 _Kind = type[Rule]
 
@@ -32,26 +34,37 @@ def direction(old: AnyRule, new: AnyRule) -> Direction:
 def _directions(old: AnyRule, new: AnyRule) -> Iterator[Direction]:
     kind = type(old)
     for key in declared(kind, "SMALLER"):
-        yield _number(getattr(old, key), getattr(new, key), 1)
+        yield number(getattr(old, key), getattr(new, key), 1)
     for key in declared(kind, "LARGER"):
-        yield _number(getattr(old, key), getattr(new, key), -1)
+        yield number(getattr(old, key), getattr(new, key), -1)
     for key in declared(kind, "FEWER"):
         yield _names(getattr(old, key), getattr(new, key))
     for key in declared(kind, "MORE"):
         yield _names(getattr(new, key) or (), getattr(old, key) or ())
     for key, rows in _words(kind).items():
         yield _word(getattr(old, key), getattr(new, key), rows)
+    yield _factor(old.factor, new.factor)
     for key in untold(kind):
         if getattr(old, key) != getattr(new, key):
             yield "changed"
 
 
-def _number(old: Any, new: Any, sign: int) -> Direction:
+def number(old: Any, new: Any, sign: int) -> Direction:
+    """Of which a smaller one allows less, or with sign -1 more. None allows all."""
     if old == new:
         return "same"
     if new is None or (old is not None and (new - old) * sign > 0):
         return "loosened"
     return "tightened"
+
+
+def _factor(old: str | None, new: str | None) -> Direction:
+    """By its name; limits only shrink by it."""
+    if old == new:
+        return "same"
+    if old is None:
+        return "tightened"
+    return "loosened" if new is None else "changed"
 
 
 def _names(old: Any, new: Any) -> Direction:
@@ -91,7 +104,7 @@ def _words(kind: _Kind) -> Mapping[str, tuple[tuple[str | None, ...], ...]]:
 @cache
 def untold(kind: _Kind) -> tuple[str, ...]:
     """The keys of which a kind does not say which way is tighter."""
-    told = {*NAMED, *_words(kind)}
+    told = {*UNSETTABLE, *_words(kind)}
     for what in ("SMALLER", "LARGER", "FEWER", "MORE", "BY_PROPERTY"):
         told.update(declared(kind, what))
     return tuple(each.name for each in msgspec.structs.fields(kind) if each.name not in told)

@@ -120,6 +120,17 @@ class Volatility:
             return common if own is None else own
         return max(common, own)
 
+    def lately(self, account: str, symbol: str, at: datetime) -> Decimal | None:
+        """The same, by samples that are no older than `GAP_MAX`, nor of a time to come."""
+        slot, found = (at - _EPOCH) // GRID, None
+        for key in (("", symbol), (account, symbol)):
+            swing = self._swings.get(key)
+            if swing is not None and 0 <= slot - swing.slot <= GAP_MAX:
+                daily = self._daily.get(key)
+                if daily is not None and (found is None or daily > found):
+                    found = daily
+        return found
+
     def forget(self, symbol: str) -> None:
         """It is not listed any more, and nobody has any."""
         for key in [key for key in self._swings if key[1] == symbol]:

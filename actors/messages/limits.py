@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta, Struct, field
 
+from ...config.schema.factors import Factor
 from ...config.schema.gate import OnExcess
 from ...config.schema.rules import AnyRule
 from .accounts import ROWS_MAX, Limit, Rows
@@ -50,10 +51,12 @@ class Setting(Struct, frozen=True, kw_only=True):
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """All that is in force. `on_excess_of`: of accounts that have their own."""
+    """All that is in force. `on_excess_of`: of accounts that have their own. `factors`: those that
+    rules name."""
 
     on_excess: OnExcess
     on_excess_of: dict[str, OnExcess] = field(default_factory=dict)
+    factors: dict[str, Factor] = field(default_factory=dict)
     rules: tuple[Given, ...]
     settings: tuple[Setting, ...]
 

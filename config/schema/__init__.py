@@ -15,6 +15,7 @@ from msgspec import field
 from . import agreement
 from .base import RESTART, Disagreement, Section
 from .daemon import Control, Journal, Riskd, Security, Supervision
+from .factors import FACTORS_MAX, Factor, Factors
 from .gate import Gate, OnExcess
 from .halting import KillSwitch, Lease, Session
 from .profiles import BUILT_IN, PROFILES_MAX, Profile, Profiles
@@ -64,6 +65,7 @@ class Config(Section, frozen=True, kw_only=True):
     book: Book = Book()
     gate: Gate = Gate()
     profiles: Profiles = field(default_factory=dict)
+    factors: Factors = field(default_factory=dict)
     rules: Rules = ()
     risk_signal: RiskSignal = RiskSignal()
     triggers: Triggers = ()
@@ -75,11 +77,13 @@ class Config(Section, frozen=True, kw_only=True):
         yield from agreement.profiles(self)
         yield from agreement.scopes(self)
         yield from agreement.lockouts(self)
+        yield from agreement.factors(self)
 
 
 __all__ = [
     "ACCOUNTS_MAX",
     "BUILT_IN",
+    "FACTORS_MAX",
     "INSTRUMENTS_MAX",
     "NOT_BUILT",
     "PROFILES_MAX",
@@ -93,6 +97,7 @@ __all__ = [
     "Config",
     "Control",
     "Disagreement",
+    "Factor",
     "FileAppears",
     "Gate",
     "Instrument",

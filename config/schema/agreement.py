@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from .base import Disagreement
 from .profiles import BUILT_IN
-from .rules import StateRule
+from .rules import StateRule, scaling
 
 if TYPE_CHECKING:
     from . import Config
@@ -85,6 +85,28 @@ def _breaker(rule: StateRule, index: int) -> Iterator[Disagreement]:
         problem = "is over before the longest halt is: it would count no repeat"
         remedy = "raise it, or lower lockout_max_s"
         yield Disagreement("rules", problem, remedy, (index, "repeats_within_s"))
+
+
+def factors(config: "Config") -> Iterator[Disagreement]:
+    """A factor that is named is there, and has something to multiply. What goes by the symbol needs
+    one: that of an order, or that of the scope."""
+    for index, rule in enumerate(config.rules):
+        if rule.factor is None:
+            continue
+        path, factor = (index, "factor"), config.factors.get(rule.factor)
+        if factor is None:
+            remedy = f"there is {', '.join(sorted(config.factors)) or 'none'}"
+            yield Disagreement("rules", "names no factor of the file", remedy, path)
+        elif not scaling.keys(rule):
+            problem = f"has nothing to multiply in a {rule.kind}"
+            yield Disagreement("rules", problem, "leave it out", path)
+        elif (
+            factor.is_by_symbol
+            and isinstance(rule, StateRule)
+            and not rule.scope.startswith("symbol:")
+        ):
+            problem = "goes by the symbol, and this rule is about several"
+            yield Disagreement("rules", problem, "name one of hours alone, or a symbol:", path)
 
 
 def _known(config: "Config", kind: str) -> frozenset[str] | None:

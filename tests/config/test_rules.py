@@ -41,6 +41,48 @@ def rule(more: str = "", *, scope: str = "all") -> str:
     return f"[[rules]]\nkind = 'max_order_qty'\nmax_qty = '2'\nscope = '{scope}'\n{more}\n"
 
 
+# --- factor -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("factor", "rules", "problem"),
+    [
+        ("calm_pct = 2", rule("factor = 'day'"),
+         "rules[0].factor: names no factor of the file; there is night"),
+        ("calm_pct = 2", "[[rules]]\nkind = 'reduce_only_correct'\nfactor = 'night'\n",
+         "rules[0].factor: has nothing to multiply in a reduce_only_correct; leave it out"),
+        ("calm_pct = 2",
+         "[[rules]]\nkind='repeated_execution'\nmax_executions=5\nwindow_s=5\nfactor='night'\n",
+         "rules[0].factor: has nothing to multiply in a repeated_execution; leave it out"),
+        ("symbols = {X = '0.5'}",
+         "[[rules]]\nkind = 'daily_loss'\nmax_loss = '5'\nfactor = 'night'\n",
+         "rules[0].factor: goes by the symbol, and this rule is about several; name one of hours"),
+        ("symbols = {X = '1.01'}", rule("factor = 'night'"),
+         "factors.night.symbols.X: is 1.01; write 0.01 to 1"),
+        ("hours = {'22:00-06:00' = '0'}", rule("factor = 'night'"),
+         "factors.night.hours.\"22:00-06:00\": is 0; write 0.01 to 1"),
+        ("hours = {'22:00' = '0.5'}", "", "factors.night.hours"),
+        ("calm_pct = '0'", "", "factors.night.calm_pct: is not above 0; write"),
+        ("calm_pct = 2\nfloor = '2'", "", "factors.night.floor: is 2; write 0.01 to 1"),
+        ("", "", "factors.night.hours: is missing, and so are the others; write one of them"),
+        ("calm_pct = 2\nzone = 'Mars/Olympus'", "", "factors.night.zone: is no time zone"),
+    ],
+)  # fmt: skip
+def test_a_factor_shrinks_and_has_something_to_shrink(
+    factor: str, rules: str, problem: str
+) -> None:
+    (said,) = told(f"{DESK}{rules}\n[factors.night]\n{factor}\n")
+    assert problem in said
+
+
+def test_a_factor_by_symbol_may_be_that_of_a_rule_about_its_symbol() -> None:
+    rules = "[[rules]]\nkind = 'daily_loss'\nmax_loss = '5'\nscope = 'symbol:BTCUSDT'\n"
+    text = f"{DESK}{rules}factor = 'wild'\n[factors.wild]\ncalm_pct = 2\n"
+    config = parse(text, "FILE", {}).config
+    assert config.rules[0].factor == "wild"
+    assert config.factors["wild"].is_by_symbol
+
+
 # --- [[rules]] ------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import msgspec
 from riskd.actors.core import limits as core
 from riskd.actors.core.books import Books
 from riskd.actors.core.gate.view import Moment
@@ -21,6 +22,7 @@ from riskd.actors.messages import (
     SessionClockSet,
 )
 from riskd.actors.messages.book import Fill, Mark, Tick
+from riskd.config.schema.factors import Factor
 from riskd.config.schema.rules import AnyRule, DailyLoss, MaxOrderQty
 
 NOON = datetime(2024, 5, 17, 12, tzinfo=UTC)
@@ -103,6 +105,35 @@ def test_a_rule_that_judges_orders_alone_shows_what_it_says() -> None:
     (row,) = Desk(MaxOrderQty(max_qty=Decimal("1E+2"))).rows()
     assert row["keys"] == {"max_qty": "100"}
     assert (row["limit"], row["value"], row["used_pct"]) == (None, None, None)
+
+
+def test_a_limit_that_shrinks_shows_what_it_is_now_and_by_what() -> None:
+    desk = Desk()
+    night = Factor(hours={"00:00-00:00": Decimal("0.3")}, symbols={"X": Decimal("0.5")})
+    rules = [
+        msgspec.structs.replace(LOSS, factor="day"),
+        MaxOrderQty(max_qty=Decimal(2), factor="night"),
+        MaxOrderQty(max_qty=Decimal(2), factor="night", scope="symbol:X"),
+    ]
+    said = core.Configured(
+        "block",
+        [(rule, "config") for rule in rules],
+        factors={"night": night, "day": Factor(hours={"00:00-00:00": Decimal("0.3")})},
+    )
+    desk.become(core.adopt(NOTHING, said))
+    desk.lose(100)
+    loss, order, symbol = desk.rows()
+    assert (loss["limit"], loss["value"]) == ("150", "100")
+    assert loss["factor"] == {
+        "name": "day", "now": "0.3", "by_symbol": False, "keys": {"max_loss": "150.00"}
+    }  # fmt: skip
+    assert order["keys"] == {"max_qty": "2"}
+    assert order["factor"] == {
+        "name": "night", "now": "0.3", "by_symbol": True, "keys": {"max_qty": "0.60"}
+    }  # fmt: skip
+    assert symbol["factor"] == {
+        "name": "night", "now": "0.15", "by_symbol": False, "keys": {"max_qty": "0.30"}
+    }  # fmt: skip
 
 
 def test_what_a_person_has_set_is_shown_with_what_it_stands_for() -> None:

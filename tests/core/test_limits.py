@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from riskd.actors.core import limits as core
 from riskd.actors.core.books import Books
+from riskd.actors.core.gate.factor import Meter
 from riskd.actors.core.gate.rule import Judge
 from riskd.actors.core.gate.rules import size
 from riskd.actors.core.kill_switch import NotAllowed
@@ -29,6 +30,7 @@ from riskd.actors.messages import (
     LimitsTightened,
     Recorded,
 )
+from riskd.config.schema.factors import Factor
 from riskd.config.schema.rules import AnyRule, DailyLoss, MaxOrderQty, MaxPosition
 
 BOB = By(via="socket", user_id=1000, user="bob", process_id=4711)
@@ -143,6 +145,64 @@ def test_no_account_cuts_down_before_the_disk_has_it(
                 assert blocks(fact.limits, account)
             if blocks(new, account):
                 assert blocks(fact.limits, account), "what tightens does not wait"
+
+
+PARTS = st.sampled_from(["0.2", "0.5", "1"]).map(Decimal)
+FACTORS = st.dictionaries(
+    st.sampled_from(["night", "wild"]),
+    st.builds(
+        Factor,
+        hours=st.dictionaries(st.sampled_from(["22:00-06:00", "00:00-12:00"]), PARTS),
+        symbols=st.dictionaries(st.sampled_from(["X", "Y"]), PARTS),
+        calm_pct=st.none() | st.sampled_from([Decimal(2), Decimal(3)]),
+        floor=PARTS,
+        zone=st.sampled_from(["UTC", "Asia/Tokyo"]),
+    ),
+)
+
+
+def factored(factors: dict[str, Factor], name: str | None) -> Limits:
+    rule = position(2, factor=name if name in factors else None)
+    return msgspec.structs.replace(limits(rule), factors=factors)
+
+
+@given(FACTORS, FACTORS, st.sampled_from([None, "night", "wild"]),
+       st.sampled_from([None, "night", "wild"]))  # fmt: skip
+def test_no_limit_grows_by_its_factor_before_the_disk_has_it(
+    before: dict[str, Factor], after: dict[str, Factor], was: str | None, now: str | None
+) -> None:
+    """At noon and at midnight, for what moves much and for what moves little."""
+    books = Books(ZoneInfo)
+
+    def part(each: Limits, at: datetime, symbol: str) -> Decimal:
+        name = in_force(each)[POSITION].factor
+        return Decimal(1) if name is None else Meter(each.factors[name], books).now(at, symbol)
+
+    old, new = factored(before, was), factored(after, now)
+    for fact in way(old, new):
+        if isinstance(fact, LimitsTightened):
+            for at in (NOON, NOON.replace(hour=1), NOON.replace(hour=23)):
+                for symbol in ("X", "Y", "Z"):
+                    assert part(fact.limits, at, symbol) <= part(old, at, symbol)
+
+
+def test_what_becomes_of_a_factor_is_told() -> None:
+    night = Factor(hours={"22:00-06:00": Decimal("0.5")})
+    darker = msgspec.structs.replace(night, hours={"22:00-06:00": Decimal("0.4")})
+    (fact,) = way(factored({"night": night}, "night"), factored({"night": darker}, "night"))
+    assert isinstance(fact, LimitsTightened)
+    key = KeyChange(key="hours", old="22:00-06:00: 0.5", new="22:00-06:00: 0.4")
+    assert fact.changes == (LimitChange(rule="factors.night", how="tightened", keys=(key,)),)
+    (fact,) = way(factored({"night": darker}, "night"), factored({"night": night}, "night"))
+    assert isinstance(fact, LimitsLoosened)
+    (fact,) = way(factored({"night": night}, "night"), factored({}, None))
+    assert isinstance(fact, LimitsLoosened)
+    assert [each.how for each in fact.changes] == ["removed", "loosened"]
+
+
+def test_a_factor_is_the_files_and_nobody_sets_it() -> None:
+    with pytest.raises(NotAllowed, match="no key 'factor'"):
+        put(limits(position(2)), POSITION, "factor", "night")
 
 
 def test_what_an_account_has_of_its_own_is_told() -> None:

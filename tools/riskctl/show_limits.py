@@ -48,11 +48,17 @@ def _row(row: Document) -> tuple[str, ...]:
 
 
 def _limit(row: Document) -> str:
-    """What it has measured against, or what is written."""
+    """What it has measured against, or what is written; and by what it is less than that."""
+    factor = row.get("factor") or {}
     if row.get("limit") is not None:
-        return str(row["limit"])
-    keys = row.get("keys") or {}
-    return ", ".join(f"{key} {value}" for key, value in keys.items()) or _NONE
+        found = str(row["limit"])
+    else:
+        keys = {**(row.get("keys") or {}), **(factor.get("keys") or {})}
+        found = ", ".join(f"{key} {value}" for key, value in keys.items()) or _NONE
+    if not factor:
+        return found
+    less = " or less" if factor.get("by_symbol") else ""
+    return f"{found} (x {factor.get('now')}{less}, {factor.get('name')})"
 
 
 def _settings(found: Sequence[Document]) -> Iterator[Line]:

@@ -66,13 +66,13 @@ def unknown(missing: str) -> Found:
 class Judge(Generic[R]):
     """A rule in force. Made once, asked for every order in its scope."""
 
-    STAGE: ClassVar[int]
+    STAGE: int
     """Its place in the order of evaluation, 3 to 13, as docs/gate.md lists them."""
 
-    OF_AMENDMENTS: ClassVar[bool] = True
+    OF_AMENDMENTS: bool = True
     """It is asked when an order is to be changed, too."""
 
-    ON_NEWS: ClassVar[bool] = True
+    ON_NEWS: bool = True
     """What happens in an account may change what it finds there without an order. Otherwise it is
     only time that does."""
 
@@ -229,10 +229,10 @@ class StateJudge(Judge[S]):
     """It goes by what was made and by nothing else, neither the time nor orders nor a memory: what
     it finds is so until that changes."""
 
-    CAUSE: ClassVar[Cause] = "position"
+    CAUSE: Cause = "position"
     """What its halts are recorded as; by this it is told whether it may pass by itself."""
 
-    BROKEN: ClassVar[str] = "it is broken"
+    BROKEN: str = "it is broken"
     """What is said of what no number breaks."""
 
     patience_s: float | None = None

@@ -1,11 +1,13 @@
 """The rules in force, and which of them are for an order. The order of evaluation is theirs."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ....config.schema import rules as schema
 from ...messages.gate import OrderAsked
 from ..books import Books
+from .dynamic import shrinking
+from .factor import Meter
 from .place import Place, scopes_of
 from .rule import Judge
 from .rules import judge_of
@@ -20,10 +22,17 @@ others."""
 class Ruleset:
     """Made anew whenever the limits change."""
 
-    def __init__(self, configured: Iterable[schema.AnyRule]) -> None:
+    def __init__(
+        self, configured: Iterable[schema.AnyRule], meters: Mapping[str, Meter] | None = None
+    ) -> None:
+        """`meters`: of the factors that rules name."""
         rules = tuple(configured)
         always = ALWAYS if any(map(_is_default, rules)) else (*ALWAYS, schema.FreshData())
-        judges = [judge_of(rule) for rule in (*always, *rules)]
+        known = {} if meters is None else meters
+        judges = [
+            judge_of(rule) if rule.factor is None else shrinking(rule, known[rule.factor])
+            for rule in (*always, *rules)
+        ]
         self.judges: tuple[Judge[Any], ...] = tuple(sorted(judges, key=lambda one: one.STAGE))
         """In the order of evaluation; of those of one stage, as they are configured."""
         self._of: dict[tuple[str, ...], tuple[Judge[Any], ...]] = {}

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal, cast
 from msgspec import Meta
 
 from ..base import Section
+from ..trading import Named
 from .kinds import RuleKind
 
 RuleName = Annotated[
@@ -50,6 +51,8 @@ class Rule(Section, frozen=True, kw_only=True, tag_field="kind"):
     """By key: rows of words, each of which allows less than those before it."""
     BY_PROPERTY: ClassVar[tuple[str, ...]] = ()
     """Keys that have no other effect than by the properties above."""
+    FIXED: ClassVar[tuple[str, ...]] = ()
+    """Of those that a factor would multiply the ones that the rule remembers by."""
 
     name: Annotated[
         RuleName | None,
@@ -62,6 +65,14 @@ class Rule(Section, frozen=True, kw_only=True, tag_field="kind"):
             "of an account, an exchange, a strategy, a symbol or a worker."
         ),
     ] = "all"
+    factor: Annotated[
+        Named | None,
+        Meta(
+            description="What its limits are multiplied by, one of `[factors]`: by the time of "
+            "day, the symbol, or how much that moves.",
+            examples=["night"],
+        ),
+    ] = None
 
     @property
     def kind(self) -> RuleKind:
@@ -115,6 +126,7 @@ class StateRule(Rule, frozen=True, kw_only=True):
     }
     LARGER: ClassVar[tuple[str, ...]] = ("lockout_s", "lockout_max_s", "repeats_within_s")
     SMALLER: ClassVar[tuple[str, ...]] = ("repeats_max",)
+    FIXED: ClassVar[tuple[str, ...]] = ("repeats_max",)
 
     action: Annotated[
         Literal["warn", "block", "reduce_only", "close_position", "flatten", "halt"],

@@ -20,6 +20,7 @@ class PriceCollar(OrderRule, frozen=True, kw_only=True, tag="price_collar"):
 
     SMALLER: ClassVar = ("max_pct", "max_stop_pct", "max_drift_pct", "max_mark_age_s")
     LARGER: ClassVar = ("drift_s",)
+    FIXED: ClassVar = ("max_drift_pct",)
 
     max_pct: Annotated[
         Decimal | None,

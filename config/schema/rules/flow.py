@@ -95,6 +95,7 @@ class RepeatedExecution(FlowRule, frozen=True, kw_only=True, tag="repeated_execu
     counts for its account."""
 
     SMALLER: ClassVar = ("max_executions",)
+    FIXED: ClassVar = ("max_executions",)
 
     max_executions: Annotated[
         Count, Meta(description="With the last of them it is over.", examples=[100])
@@ -109,6 +110,7 @@ class ConsecutiveRejects(FlowRule, frozen=True, kw_only=True, tag="consecutive_r
     SMALLER: ClassVar = ("max_rejects",)
     LARGER: ClassVar = ("lasts_s",)
     BY_PROPERTY: ClassVar = ("lockout_s",)
+    FIXED: ClassVar = ("max_rejects",)
 
     max_rejects: Annotated[
         Count, Meta(description="With the last of them it is over.", examples=[5])
@@ -169,6 +171,7 @@ class TradeFrequency(FlowRule, frozen=True, kw_only=True, tag="trade_frequency")
     the lockout begins; after it the limit itself still holds. What adds no risk passes."""
 
     SMALLER: ClassVar = ("max_per_minute", "max_per_hour", "max_per_session")
+    FIXED: ClassVar = SMALLER
     LARGER: ClassVar = ("minute_lockout_s", "hour_lockout_s", "session_lockout_s")
 
     counts: Annotated[

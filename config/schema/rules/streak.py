@@ -28,6 +28,7 @@ class CooldownAfterLoss(StateRule, frozen=True, kw_only=True, tag="cooldown_afte
     in that time makes it last longer."""
 
     SMALLER: ClassVar = ("min_loss",)
+    FIXED: ClassVar = ("min_loss",)
 
     action: Annotated[
         Literal["warn", "block", "reduce_only", "halt"],

@@ -64,6 +64,7 @@ from riskd.actors.messages.signal import (
     SignalNoted,
     SignalWorsened,
 )
+from riskd.config.schema.factors import Factor
 from riskd.config.schema.rules import AnyRule
 from riskd.supervisor import ledger
 from riskd.supervisor.journal import Snapshot
@@ -91,7 +92,8 @@ RULES: tuple[dict[str, Any], ...] = (
     {"kind": "session_hours", "hours": ["00:00-23:50"], "days": ["friday", "saturday"],
      "zone": "Europe/Berlin"},
     {"kind": "max_order_qty", "max_qty": "40", "on_excess": "scale_down"},
-    {"kind": "max_order_notional", "max_notional": "900000", "on_excess": "scale_down"},
+    {"kind": "max_order_notional", "max_notional": "900000", "on_excess": "scale_down",
+     "factor": "wild"},
     {"kind": "price_collar", "max_pct": "20", "max_drift_pct": "60", "drift_s": 300},
     {"kind": "duplicate_order", "within_s": 2, "max_orders": 2},
     {"kind": "self_match", "scope": "strategy:arb"},
@@ -121,7 +123,7 @@ RULES: tuple[dict[str, Any], ...] = (
     {"kind": "var_limit", "scope": "worker:mm-2", "max_var": "3000000", "max_pct": "500",
      "on_excess": "scale_down"},
     {"kind": "es_limit", "scope": "account:third", "max_es": "2000000", "max_mark_age_s": 60},
-    {"kind": "daily_loss", "scope": "account:main", "max_loss": "600000"},
+    {"kind": "daily_loss", "scope": "account:main", "max_loss": "600000", "factor": "hours"},
     {"kind": "daily_realized_loss", "scope": "strategy:arb", "max_loss": "300000"},
     {"kind": "daily_unrealized_loss", "max_pct": "40"},
     {"kind": "weekly_loss", "max_pct": "70"},
@@ -143,6 +145,10 @@ RULES: tuple[dict[str, Any], ...] = (
     {"kind": "feed_silence", "scope": "symbol:EUR", "max_age_s": 300},
 )  # fmt: skip
 """Every kind, so wide that each lets much pass and stops some."""
+FACTORS = {
+    "wild": Factor(calm_pct=Decimal(150), symbols={"ETH": Decimal("0.7")}),
+    "hours": Factor(hours={"12:10-12:20": Decimal("0.5"), "12:15-12:40": Decimal("0.3")}),
+}
 KEYS = (
     *(("max_order_qty@all", "max_qty", each) for each in ("12", "40", "25.5")),
     *(("max_position@symbol:BTC", "max_qty", each) for each in ("20", "90", "1e2")),
@@ -263,7 +269,7 @@ class Day:
             Given(rule=msgspec.convert(rule, AnyRule, strict=False), source="config")
             for rule in RULES
         )
-        limits = Limits(on_excess="block", rules=rules, settings=())
+        limits = Limits(on_excess="block", factors=FACTORS, rules=rules, settings=())
         return [
             SessionClockSet(tz="UTC", reset="00:00", week_start="monday"),
             *map(self.listing, SYMBOLS),

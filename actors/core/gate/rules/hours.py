@@ -58,7 +58,7 @@ class SessionHours(Judge[schema.SessionHours]):
     def _phase(self, at: datetime, zone: tzinfo) -> Phase:
         """What the clock says at this time."""
         today = at.astimezone(zone).date()
-        last = _utc(today - DAY, time(), zone)
+        last = utc(today - DAY, time(), zone)
         for begin, end in self._joined(today, zone):
             closes = max(begin, end - self._closing)
             if at < begin:
@@ -92,12 +92,13 @@ class SessionHours(Judge[schema.SessionHours]):
                 continue
             for opens, closes in self._hours:
                 ends = day if closes > opens else day + DAY
-                begin, end = _utc(day, opens, zone), _utc(ends, closes, zone)
+                begin, end = utc(day, opens, zone), utc(ends, closes, zone)
                 if ends in self._holidays:
-                    end = min(end, _utc(ends, time(), zone))
+                    end = min(end, utc(ends, time(), zone))
                 if begin < end:
                     yield begin, end
 
 
-def _utc(day: date, clock: time, zone: tzinfo) -> datetime:
+def utc(day: date, clock: time, zone: tzinfo) -> datetime:
+    """When a clock shows a time of day; where it does twice, the first time."""
     return datetime.combine(day, clock, tzinfo=zone).astimezone(UTC)

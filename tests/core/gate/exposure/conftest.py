@@ -11,6 +11,7 @@ import pytest
 from riskd.actors.core.books import Books
 from riskd.actors.core.gate.asked import Identity
 from riskd.actors.core.gate.decision import Decided, Knowledge, decide
+from riskd.actors.core.gate.factor import Meter
 from riskd.actors.core.gate.rule import Found
 from riskd.actors.core.gate.ruleset import Ruleset
 from riskd.actors.core.gate.view import Moment
@@ -28,6 +29,7 @@ from riskd.actors.messages import (
     Verdict,
 )
 from riskd.actors.messages.book import AnyEvent
+from riskd.config.schema.factors import Factor
 from riskd.config.schema.rules import AnyRule
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -54,10 +56,15 @@ class Desk:
     contract of L and of M is worth 10, one of E 5 EUR or 10 USD, one of I 10."""
 
     def __init__(
-        self, *rules: Mapping[str, Any], on_excess: str = "block", marks: Mapping[str, str] = MARKS
-    ) -> None:
+        self, *rules: Mapping[str, Any], on_excess: str = "block", marks: Mapping[str, str] = MARKS,
+        **factors: Mapping[str, Any],
+    ) -> None:  # fmt: skip
         self.books = Books(ZoneInfo)
-        self.rules = Ruleset(rule(**one) for one in rules)
+        meters = {
+            name: Meter(msgspec.convert(one, Factor, strict=False), self.books)
+            for name, one in factors.items()
+        }
+        self.rules = Ruleset((rule(**one) for one in rules), meters)
         asked = [one for one in self.rules.judges if one.kind != "fresh_data"]
         self.rules.judges = tuple(asked)  # what a rule itself makes of no mark
         self.on_excess = on_excess
