@@ -1,7 +1,8 @@
 """History as the parts of riskd write it: a fact first, then a line of the log."""
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 
 import attrs
 import structlog
@@ -41,6 +42,7 @@ from ..actors.messages import (
 from ..actors.ports import NotLoosened, NotRecorded, Withdrawn
 from .journal import FactTooLarge, JournalFailed
 from .ledger import Ledger, Overtaken
+from .sparing import Sparing
 from .stacks import stack
 
 TROUBLE = (
@@ -79,6 +81,9 @@ PLENTIFUL = frozenset(
 )
 """Facts that come by the thousand. The log would be nothing else; the journal has them."""
 
+SPARED = (TicketMisused,)
+"""Facts that a worker can make as many of as it likes: few of them are logged at a time."""
+
 LOOSEN_TIMEOUT_S = 1.0
 """Below the heartbeat's patience: a disk that hangs is no reason to crash who waits for it."""
 
@@ -89,6 +94,10 @@ class Chronicle:
 
     ledger: Ledger
     freezes: Freezes = attrs.field(factory=Freezes, init=False)
+    now_s: Callable[[], float] = attrs.field(default=time.monotonic, kw_only=True)
+    _spared: Mapping[type[Fact], Sparing] = attrs.field(
+        factory=lambda: {kind: Sparing() for kind in SPARED}, init=False
+    )
 
     def record(self, fact: Fact) -> None:
         self._record(fact)
@@ -158,6 +167,12 @@ class Chronicle:
 
     def tell(self, fact: Fact, **more: object) -> None:
         self.freezes.saw(fact)
+        spared = self._spared.get(type(fact))
+        if spared is not None:
+            besides = spared.more(self.now_s())
+            if besides is None:
+                return
+            more.update(besides)
         tag = str(type(fact).__struct_config__.tag)
         fields = {name: getattr(fact, name) for name in _logged(fact)}
         log = structlog.get_logger("riskd.fact")
