@@ -127,6 +127,15 @@ def test_a_position_that_grows_outgrows_its_stop(world: World) -> None:
     assert world.outcome() == "block"
 
 
+@pytest.mark.parametrize("rule", [GRACE, schema.OrphanOrder(grace_s=10, stops=False)])
+def test_what_happens_meanwhile_does_not_begin_the_grace_anew(world: World, rule: Any) -> None:
+    world.held_to(rule).mark(100).trade(1, 100)
+    reducing(world, side="buy").passes(6)
+    stop(world, qty="0.5").trade(1, 100)
+    reducing(world, "q", side="buy").passes(5)
+    assert world.outcome() == "block"
+
+
 def test_a_flat_symbol_needs_none_and_the_next_position_has_its_own_grace(world: World) -> None:
     world.held_to(GRACE).mark(100).trade(1, 100).passes(9).trade(-1, 100).passes(9)
     assert world.found() == {}
