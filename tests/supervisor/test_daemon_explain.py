@@ -4,6 +4,7 @@ The studies are processes of their own: what becomes of one that nobody waits fo
 kernel tells it.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -272,9 +273,13 @@ def test_other_marks_and_other_limits_are_supposed(riskd: Running, place: Path) 
 
 
 def studies(riskd: Running) -> Iterator[int]:
-    """Whoever is started by a thread is its child; so all threads are asked."""
+    """Whoever is started by a thread is its child; so all threads are asked. One that has not begun
+    yet still has riskd's own words."""
     for task in Path(f"/proc/{riskd.process.pid}/task").iterdir():
-        yield from (int(each) for each in (task / "children").read_text().split())
+        for child in (task / "children").read_text().split():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                if b"supervisor.study" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    yield int(child)
 
 
 def test_who_has_gone_is_not_worked_for_any_more(riskd: Running) -> None:
