@@ -295,7 +295,7 @@ class Books:
             if isinstance(event, Mark):
                 line = held.book.worth.marks.get(event.symbol)
                 if line is not None and line.is_newest(held.book.arrived):
-                    held.marked[event.symbol] = self._marked(recorded, event, line)
+                    held.marks(event.symbol, self._marked(recorded, event, line))
                     is_newest = True
         if is_newest and isinstance(event, Mark):
             self._sway(recorded, fact.account, event, concerned)

@@ -76,6 +76,16 @@ class Marked(NamedTuple):
     boot: str
     late_s: float = 0.0
 
+    def is_older_than(self, other: "Marked") -> bool:
+        """Does it make the mark of its symbol an older one, though it came later?"""
+        if self.boot != other.boot:
+            return True
+        more_s = self.late_s - other.late_s
+        return more_s > 0.0 and (
+            more_s > (self.at - other.at).total_seconds()
+            or more_s > self.monotonic_s - other.monotonic_s
+        )
+
 
 class Held:
     """An account."""
@@ -108,6 +118,14 @@ class Held:
     def own(self, scope: str) -> AccountBook | None:
         """The book that an order of this account, in this scope, is in. None: there is none yet."""
         return self.parts.get(scope) if scope.startswith(("strategy:", "worker:")) else self.book
+
+    def marks(self, symbol: str, marked: Marked) -> None:
+        """The mark of a symbol has come."""
+        was = self.marked.get(symbol)
+        self.marked[symbol] = marked
+        if was is not None and marked.is_older_than(was):
+            for book in (self.book, *self.parts.values()):
+                book.exposures.forget_ages()
 
     def tell(self, event: AnyEvent) -> None:
         """What all books have to know."""

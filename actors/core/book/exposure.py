@@ -448,6 +448,10 @@ class Exposures:
             found = self._stalest[max_age_s] = Stalest(max_age_s, self._exposed)
         return found
 
+    def forget_ages(self) -> None:
+        """A mark is older than it was: what was seen of any is not so any more."""
+        self._stalest.clear()
+
     def _exposed(self) -> Iterator[str]:
         return (symbol for symbol, each in self.standings.items() if each.widest)
 

@@ -1,8 +1,9 @@
 """Has any symbol with exposure a mark that is too old? Without a look at all of them every time.
 
-Marks only become younger when news come. So whoever has looked at one knows until when it can't be
-too old, and of all that were looked at the earliest of these times is enough. What is answered
-depends on nothing but the marks and the time: how often was asked before changes no answer.
+Marks become younger when news come, and where one does not what was seen is forgotten
+(`Exposures.forget_ages`). So whoever has looked at one knows until when it can't be too old, and of
+all that were looked at the earliest of these times is enough. What is answered depends on nothing
+but the marks and the time: how often was asked before changes no answer.
 """
 
 from collections.abc import Callable, Iterable

@@ -1,6 +1,7 @@
 """`var_limit` and `es_limit`: by what marks say, against figures worked out another way."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from decimal import ROUND_UP, Decimal
 from itertools import pairwise
 from math import sqrt
@@ -191,6 +192,21 @@ def test_an_old_mark_of_anything_held_makes_it_unknown_until_there_is_a_new_one(
     assert desk.ask("buy", 1).code == "not_evaluable"
     desk.hold(-1, "M", price="2")
     assert desk.ask("buy", 1).decision == "allow", "there is none of it any more"
+
+
+def test_a_mark_that_says_that_it_is_older_makes_it_unknown_at_once(
+    calm: Callable[..., Any],
+) -> None:
+    desk = calm({"kind": "var_limit", "max_var": "1000000", "max_mark_age_s": 600})
+    desk.hold(1, "M", price="2")
+    desk.book("tick", ts=(desk.at - timedelta(seconds=900)).isoformat())
+    desk.mark("M", "2")
+    assert desk.ask("buy", 1).decision == "allow"
+    ts = (desk.at - timedelta(seconds=800)).isoformat()
+    desk.book("mark", None, symbol="M", price="2", ts=ts)
+    assert desk.ask("buy", 1).code == "not_evaluable"
+    desk.mark("M", "2")
+    assert desk.ask("buy", 1).decision == "allow"
 
 
 def test_a_clock_that_was_set_back_makes_marks_of_the_future_none(
