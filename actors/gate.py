@@ -19,7 +19,7 @@ import attrs
 from .core.book.numbers import exact
 from .core.books import Books
 from .core.gate.answers import Answered, Answers, answered
-from .core.gate.asked import Identity
+from .core.gate.asked import CANARY, Identity
 from .core.gate.counters import Tally
 from .core.gate.decision import Decided, Knowledge, decide
 from .core.gate.gathered import Limits, gather
@@ -135,7 +135,8 @@ class Gate:
             # It is history, and may not be in the books: nobody is told to send it.
             return self._undecided("in_doubt", doubt)
         verdict = found.verdict
-        self.tally.decided(verdict.decision, verdict.code, verdict.scope)
+        if who.worker != CANARY:
+            self.tally.decided(verdict.decision, verdict.code, verdict.scope)
         return decision(found, about)
 
     def _record(

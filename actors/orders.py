@@ -11,7 +11,7 @@ import attrs
 
 from .control import CommandRefused, CommandUnavailable, Handler
 from .core.access import Caller
-from .core.gate.asked import Identity
+from .core.gate.asked import CANARY, Identity
 from .gate import Gate
 from .messages import (
     Acked,
@@ -47,6 +47,7 @@ from .messages.gate import TicketCode
 from .ports import NotRecorded
 
 OPERATOR = Identity()
+ITSELF = Identity(CANARY)
 NOWHERE = ""
 """The account of a worker that has none: no order names it."""
 
@@ -80,6 +81,8 @@ class Orders:
     """It asks for more than the kernel."""
     identity: Callable[[str], Identity | None]
     """Whose orders a worker's are. None: it may ask for none."""
+    process_id: int | None = None
+    """riskd's own: what it asks for itself counts for nobody."""
 
     def handlers(self) -> dict[type[Command], Handler]:
         return {
@@ -99,7 +102,7 @@ class Orders:
         """By the kernel's word and a token, never by the order's."""
         worker = caller.worker
         if worker is None:
-            return OPERATOR
+            return ITSELF if caller.peer.process_id == self.process_id else OPERATOR
         return self.identity(worker) or Identity(worker, NOWHERE)
 
     async def _check(self, caller: Caller, command: Check | AmendAsked) -> Reply:

@@ -19,6 +19,8 @@ The tree, in dependency order (rest_for_one: what stands on a crashed part start
      │   ├─ lease     lets workers trade a little longer, while all that must be well is
      │   ├─ limit_watch  looks at limits that break without an order
      │   ├─ outside   hears what others say of the risk
+     │   ├─ outside_signal  hears what others say of the risk
+     │   ├─ canary    asks the gate for what it must refuse
      │   ├─ service   tells the service manager that riskd is well, only when it is
      │   └─ heartbeat asks every actor through its mailbox, and crashes those that hang
      └─ control       the socket: status, and operators' commands
@@ -73,6 +75,7 @@ from ..config.schema import Supervision
 from . import keeper
 from .books import Bookkeeping
 from .brakes import RISKD, URGENT, Brakes
+from .canary import Watched
 from .chronicle import Chronicle
 from .configuration import Configuration
 from .endpoint import Endpoint
@@ -130,6 +133,7 @@ class Riskd:
     gating: Gating = attrs.field(init=False)
     signalling: Signalling = attrs.field(init=False)
     watching: LimitWatching = attrs.field(init=False)
+    canary: Watched = attrs.field(init=False)
     _workers: Mapping[str, Identity] = attrs.field(factory=dict, init=False)
     """Whose orders those of each worker are. Empty: no worker is started yet."""
     limiting: Limiting = attrs.field(init=False)
@@ -211,6 +215,7 @@ class Riskd:
             limits=self.limiting.limiter,
             ticket_s=lambda: self.configuration.current.gate.ticket_s,
             workers=self._workers,
+            process_id=self.process_id,
         )
         self._studies = Studies(
             gate=self.gating.gate, chronicle=self.chronicle, clock=self.clock, outside=self.outside
@@ -237,6 +242,10 @@ class Riskd:
             news=self.ledger.news,
             registry=self._registry,
             identity=self._workers.get,
+        )
+
+        self.canary = Watched(
+            brakes=self.brakes, path=self.endpoint.path, known=self.gating.gate.knowledge
         )
 
     def record_start(self) -> None:
@@ -275,6 +284,7 @@ class Riskd:
                 *self.brakes.watchdogs(),
                 self.watching.child(),
                 self.signalling.child(),
+                self.canary.child(),
                 ChildSpec(service.NAME, self._service(), shutdown=1.0),
                 ChildSpec(heartbeat.NAME, self._heartbeat(), shutdown=1.0),
             ],
@@ -283,7 +293,7 @@ class Riskd:
         )
         return Supervisor(
             [
-                ChildSpec(keeper.NAME, self._keep_ledger()),
+                ChildSpec(keeper.NAME, _keep_ledger(self, self._registry)),
                 *self.brakes.first(),
                 self.books.first(),
                 *self.limiting.children(),
@@ -299,23 +309,6 @@ class Riskd:
             intensity=supervision.intensity,
             period=supervision.period_s,
         )
-
-    def _keep_ledger(self) -> Callable[..., Awaitable[None]]:
-        mailbox = self._registry.add(keeper.NAME, capacity=64)
-
-        async def run(_ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
-            async with trio.open_nursery() as nursery:
-                one = keeper.Keeper(
-                    self.ledger,
-                    self.configuration.current.journal,
-                    self.clock,
-                    syncs=self.syncs,
-                    chores=self.chores,
-                )
-                nursery.start_soon(one.run)
-                await serve(mailbox, Quiet(keeper.NAME), task_status=task_status)
-
-        return run
 
     def _settings(self) -> Callable[..., Awaitable[None]]:
         mailbox = self._registry.add(settings.NAME, capacity=16)
@@ -486,6 +479,7 @@ class Riskd:
             "accounts": self.books.shown(),
             "journal": journal_shown(self.ledger),
             "lease": self.brakes.lease_shown(),
+            "canary": self.canary.shown(),
             "actors": self._rows(),
             "control": attrs.asdict(self._control.statistics()),
             "config": {
@@ -494,3 +488,21 @@ class Riskd:
             },
             "not_built": list(NOT_BUILT),
         }
+
+
+def _keep_ledger(riskd: Riskd, registry: Registry) -> Callable[..., Awaitable[None]]:
+    mailbox = registry.add(keeper.NAME, capacity=64)
+
+    async def run(_ctx: Context, *, task_status: trio.TaskStatus[None]) -> None:
+        async with trio.open_nursery() as nursery:
+            one = keeper.Keeper(
+                riskd.ledger,
+                riskd.configuration.current.journal,
+                riskd.clock,
+                syncs=riskd.syncs,
+                chores=riskd.chores,
+            )
+            nursery.start_soon(one.run)
+            await serve(mailbox, Quiet(keeper.NAME), task_status=task_status)
+
+    return run

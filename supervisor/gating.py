@@ -48,6 +48,8 @@ class Gating:
     ticket_s: Callable[[], float]
     workers: Mapping[str, Identity]
     """Whose orders those of each worker are."""
+    process_id: int
+    """riskd's own."""
     gate: Gate = attrs.field(init=False)
     _orders: Orders = attrs.field(init=False)
     _since: str = attrs.field(init=False)
@@ -79,6 +81,7 @@ class Gating:
             settle=self._settle,
             waits=ledger.durability == "power",
             identity=self.workers.get,
+            process_id=self.process_id,
         )
 
     def tree(self, *, intensity: int, period_s: float) -> ChildSpec:

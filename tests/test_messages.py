@@ -480,6 +480,8 @@ SAMPLES: tuple[m.Command | m.Reply | m.Push | m.Report | m.Fact, ...] = (
     m.SignalWorsened(**HEARD),
     m.SignalEased(**HEARD),
     m.SignalNoted(**HEARD),
+    m.CanaryFailed(kind="not_finite", order=ASKED, answer="{}", reason="it was answered allow"),
+    m.CanarySilent(misses=3, reason="no answer in time"),
 )
 
 

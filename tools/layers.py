@@ -84,6 +84,7 @@ AREAS = (
         (
             "supervisor.books",
             "supervisor.brakes",
+            "supervisor.canary",
             "supervisor.chronicle",
             "supervisor.cli",
             "supervisor.compose",

@@ -55,6 +55,7 @@ from .book.line import Line
 from .book.numbers import ZERO, exact
 from .book.past import FILLS_KEPT
 from .book.times import moment, nanoseconds
+from .gate.asked import CANARY
 from .held import About, Equity, Held, Marked
 from .traits import OrderTraits, Row, Traits
 from .volatility import Swing, Volatility
@@ -344,9 +345,10 @@ class Books:
         return [held for held in self.accounts.values() if held.about.currency in currencies]
 
     def _decide(self, _recorded: Recorded, fact: OrderDecided) -> None:
-        """What was permitted counts from here on."""
+        """What was permitted counts from here on. What riskd asks for itself is never sent: a gate
+        that permits it is broken, and the order may be in no account and no instrument at all."""
         verdict, asked = fact.verdict, fact.order
-        if verdict.decision == "block":
+        if verdict.decision == "block" or fact.worker == CANARY:
             return
         held = self.accounts[asked.account]
         if fact.amends:

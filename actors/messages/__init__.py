@@ -22,6 +22,7 @@ from msgspec import Struct
 
 from . import (
     accounts,
+    canary,
     counters,
     daemon,
     gate,
@@ -72,6 +73,7 @@ from .base import (
     Reply,
     Report,
 )
+from .canary import CanaryFailed, CanarySilent
 from .counters import CountersAre, ShowCounters
 from .daemon import (
     ConfigIs,
@@ -278,6 +280,7 @@ AnyFact = (
     | gate.Facts
     | limits.Facts
     | overrides.Facts
+    | canary.Facts
     | watching.Facts
     | signal.Facts
 )
@@ -318,6 +321,8 @@ __all__ = [
     "BookFlagged",
     "Booked",
     "By",
+    "CanaryFailed",
+    "CanarySilent",
     "CancelAsked",
     "Canceled",
     "Cause",

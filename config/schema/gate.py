@@ -7,6 +7,7 @@ from msgspec import Meta
 from .base import Section
 
 OnExcess = Literal["block", "scale_down"]
+OnSilence = Literal["halt", "warn"]
 
 
 class Gate(Section, frozen=True, kw_only=True):
@@ -28,3 +29,20 @@ class Gate(Section, frozen=True, kw_only=True):
             description="Seconds in which what was permitted must be sent, or be asked for again.",
         ),
     ] = 2.0
+    canary_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            le=3_600,
+            description="Every so many seconds riskd asks its own gate, through the socket, for an "
+            "order that must be refused. If it is not, everything is halted until a person has "
+            "looked. 0: never, and `status` warns of that.",
+        ),
+    ] = 10.0
+    canary_silence: Annotated[
+        OnSilence,
+        Meta(
+            description="What becomes of trading when that is not answered three times. `halt`: "
+            "everything is halted until it is. `warn`: it is told, and no more.",
+        ),
+    ] = "halt"

@@ -36,6 +36,16 @@ def status(document: Document) -> Page:
     ]
 
 
+def _canary(canary: Document | None) -> str:
+    """Whether the gate refuses what it must refuse."""
+    if not canary:
+        return ""
+    if canary.get("warning"):
+        return f"WARNING: {canary['warning']}"
+    at = canary.get("last_at")
+    return f"{canary.get('answers')} right answers" + (f", the last at {at}" if at else "")
+
+
 def _journal(journal: Document) -> str:
     """How far it is, and what is wrong with it."""
     if journal.get("lsn") is None:
@@ -90,6 +100,7 @@ def _facts(document: Document) -> Iterator[tuple[str, str]]:
     journal = document.get("journal") or {}
     yield "journal", _journal(journal)
     yield "lease", halting.lease(document.get("lease"))
+    yield "canary", _canary(document.get("canary"))
     config = document.get("config") or {}
     yield "config", f"{config.get('source', 'unknown')} (sha256 {config.get('digest', '')[:12]})"
     yield "control", _pairs(document.get("control"))

@@ -32,7 +32,7 @@ from ...messages.gate import (
 )
 from ..book.numbers import ZERO, exact
 from ..book.orders import OrderEvent
-from .asked import digest
+from .asked import CANARY, digest
 
 DONE_KEPT = 10_000
 """Answers to orders that work no more, refusals among them."""
@@ -79,6 +79,7 @@ class _State(msgspec.Struct):
 
     answers: list[Answered]
     done: list[tuple[str, str]]
+    canary: tuple[str, str] | None = None
 
 
 class Answers:
@@ -110,15 +111,18 @@ class Answers:
         """Go back to a dump, or to before the first fact."""
         self._of: dict[tuple[str, str], Answered] = {}
         self._done: deque[tuple[str, str]] = deque()
+        self._canary: tuple[str, str] | None = None
+        """What riskd itself was answered last: of these there is one."""
         self.newest: Answered | None = None
         """What was answered last, whether it is remembered or not. Not part of a dump."""
         if state is not None:
             found = _decode(state)
             self._of = {(one.account, one.id): one for one in found.answers}
             self._done.extend(found.done)
+            self._canary = found.canary
 
     def dump(self) -> Iterable[bytes]:
-        return _pieces(list(self._of.values()), list(self._done))
+        return _pieces(list(self._of.values()), list(self._done), self._canary)
 
     # --- what is known
 
@@ -138,8 +142,16 @@ class Answers:
         key = (found.account, found.id)
         if key not in self._of and fact.verdict.code not in PASSING:
             self._of[key] = found
-            if not found.left:
+            if found.worker == CANARY:
+                self._keep(key)
+            elif not found.left:
                 self._end(key)
+
+    def _keep(self, key: tuple[str, str]) -> None:
+        """In place of the one before: nobody else's answers are forgotten for it."""
+        if self._canary is not None:
+            self._of.pop(self._canary, None)
+        self._canary = key
 
     def _send(self, _recorded: Recorded, fact: OrderSent | OrderAcked) -> None:
         self._change((fact.account, fact.client_order_id))
@@ -216,13 +228,15 @@ def answered(lsn: int, fact: OrderDecided) -> Answered:
     )
 
 
-def _pieces(answers: list[Answered], done: list[tuple[str, str]]) -> Iterator[bytes]:
+def _pieces(
+    answers: list[Answered], done: list[tuple[str, str]], canary: tuple[str, str] | None
+) -> Iterator[bytes]:
     yield b'{"answers":['
     every, lead = iter(answers), b""
     while some := list(islice(every, PIECE)):
         yield lead + _encode(some)[1:-1]
         lead = b","
-    yield b'],"done":' + _encode(done) + b"}"
+    yield b'],"done":' + _encode(done) + b',"canary":' + _encode(canary) + b"}"
 
 
 _encode = msgspec.json.Encoder().encode

@@ -12,6 +12,8 @@ from ...messages.gate import OrderAsked, OrderType
 from ...messages.reasons import Code
 from ..book.numbers import fault
 
+CANARY = "riskd canary"
+"""Who asks for riskd itself. A space is in no scope, so that no worker can be called so."""
 DIGEST_BYTES = 16
 NUMBERS_KEPT = 8_192
 _EXACT = re.compile(r"[+-]?[0-9]{1,60}(\.[0-9]{1,60})?([eE][+-]?[0-9]{1,3})?\Z")

@@ -19,7 +19,7 @@ from ..book.orders import Working
 from ..book.path import Execution, Path, Step
 from ..books import Books
 from ..held import Held
-from .asked import scopes
+from .asked import CANARY, scopes
 from .memory import Asked, Ended, Executed, Judged, Rearmed, Scopes, Seen, SessionEnded
 
 ENDS: Mapping[type[Event], str] = {Cancel: "cancel", Reject: "reject", Expire: "expire"}
@@ -37,6 +37,8 @@ def seen(recorded: Recorded, books: Books) -> Seen | None:
 
 
 def _judged(_recorded: Recorded, fact: OrderDecided, books: Books) -> Seen | None:
+    if fact.worker == CANARY:
+        return None  # It wants to trade nothing: no rule counts it.
     order = fact.order
     held = books.accounts.get(order.account)
     exchange = None if held is None else held.about.exchange
