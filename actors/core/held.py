@@ -147,14 +147,9 @@ class Held:
             self.owners[order.id] = owners
             if len(self.owners) > 2 * len(self.book.orders) + 1_000:
                 self._forget()
-        if order.id in self.book.orders:
-            self.apply(order)
-        else:
-            self.book.apply(order)
-            for owner in owners:
-                part = self.parts[owner]
-                self._acquaint(part, order.symbol)
-                part.lend(order, ZERO, order.qty)
+        before = self.remaining(order.id)
+        self.book.place(order)
+        self._move(order.id, before)
         return is_new
 
     def _part(self) -> AccountBook:

@@ -29,6 +29,7 @@ from riskd.actors.messages import (
     Sent,
     TicketMisused,
 )
+from riskd.actors.messages.book import AnyEvent
 
 Desk = Any  # the class of these fixtures lives in conftest.py
 OPERATOR = Caller(Peer(1000, 1000, 1), Role.OPERATOR)
@@ -227,6 +228,19 @@ async def test_what_was_dropped_and_is_heard_of_counts_again(desk: Desk, sign: C
     assert again.worst() == desk.worst()
     await say(again, Canceled(**ABOUT))
     assert again.worst()[0] == again.worst()[1]
+
+
+@pytest.mark.parametrize(
+    "other", [{"qty": "1"}, {"side": "sell"}, {"reduce_only": True}, {"filled": "5"}], ids=str
+)
+async def test_what_was_permitted_is_not_replaced_by_what_is_told_of_before(
+    desk: Desk, other: dict[str, Any]
+) -> None:
+    await asked(desk, strategy="mm")
+    said = {"type": "order", "id": "a", "symbol": "X", "side": "buy", "qty": "6", **other}
+    desk.book(msgspec.convert({**said, "ts": "2026-11-21T11:00:00Z"}, AnyEvent))
+    (part,) = desk.books.of("strategy:mm")
+    assert (desk.worst(), part.exposures.remaining("X").buys) == ((6, 0), 6)
 
 
 @pytest.mark.parametrize("end", [Canceled, Rejected, Expired])
