@@ -67,6 +67,7 @@ Code = Literal[
     "stop_price_missing",
     "strategy_not_listed",
     "submit_rate",
+    "symbol_delisted",
     "symbol_denied",
     "symbol_not_allowed",
     "too_many_digits",

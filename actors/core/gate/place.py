@@ -20,7 +20,7 @@ from .standing import Standing
 class Place:
     """Of orders of one account, in one instrument, by one strategy and one worker."""
 
-    __slots__ = ("held", "judges", "listing", "scopes", "spots", "standings")
+    __slots__ = ("held", "is_listed", "judges", "listing", "scopes", "spots", "standings")
 
     def __init__(
         self,
@@ -32,6 +32,8 @@ class Place:
     ) -> None:
         self.held = held
         self.listing = listing
+        self.is_listed = listing.symbol not in books.delisted
+        """The configuration names it still. Where it doesn't, what is held can be got rid of."""
         self.scopes = inside
         self.judges = judges
         """In the order of evaluation."""

@@ -58,7 +58,7 @@ class Ruleset:
         key = (order.account, order.symbol, order.strategy, worker)
         found = self._places.get(key)
         if found is None:
-            held, listing = books.accounts.get(order.account), books.listed(order.symbol)
+            held, listing = books.accounts.get(order.account), books.listings.get(order.symbol)
             if held is None or listing is None:
                 return None
             if len(self._places) >= CACHED_MAX:

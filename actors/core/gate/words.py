@@ -29,6 +29,7 @@ SENTENCES: Mapping[str, str] = {
     "not_your_order": "the order is another caller's, in {scope}",
     "amend_mismatch": "an order keeps its symbol, side, strategy and reduce_only; in {scope}",
     "id_reused": "the client order id was used for something else in {scope}",
+    "symbol_delisted": "what adds risk is not judged without {missing}",
     "unknown_symbol": "{scope} is no listed instrument",
     "qty_not_positive": "{missing} is not above 0",
     "price_missing": "an order of this type has a {missing}",

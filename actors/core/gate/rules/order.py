@@ -17,7 +17,8 @@ class OrderValidity(Judge[schema.OrderValidity]):
 
     What is left of a position may be less than the least that can be opened. An order that closes
     all of it passes below both minimums: it is the venue's to refuse it, not riskd's to keep it. A
-    price of 0 or below is one where the listing says so, as of a spread or of power.
+    price of 0 or below is one where the listing says so, as of a spread or of power. In what is not
+    listed any more an order may only reduce, by the listing that there was.
     """
 
     STAGE = 3
@@ -41,6 +42,8 @@ class OrderValidity(Judge[schema.OrderValidity]):
             found = self._notional(view, listing.min_notional)
             if found is not None:
                 return found
+        if not view.place.is_listed:
+            return Found("unknown", "symbol_delisted", missing=f"a listing of {view.symbol}")
         return OK if view.explains else None
 
     def _notional(self, view: View, least: Decimal) -> Found | None:

@@ -5,6 +5,7 @@ from typing import Any, get_args
 
 import pytest
 from riskd.actors.core.gate.rules import JUDGES
+from riskd.actors.messages import InstrumentDelisted
 from riskd.config.schema.rules.kinds import RuleKind
 
 NewDesk = Callable[..., Any]  # the class of this fixture lives in conftest.py
@@ -214,6 +215,20 @@ def test_a_rule_that_fails_stops_what_adds_risk_and_nothing_else(
     assert "a bug" in verdict.missing
     out = desk.ask("sell")
     assert (out.decision, out.risk_level) == ("allow", "warning")
+
+
+def test_of_what_is_listed_no_more_one_can_only_get_out(new_desk: NewDesk) -> None:
+    desk = new_desk(holds=10)
+    desk.record(InstrumentDelisted(symbol="E"))
+    added = desk.ask("buy")
+    assert (added.decision, added.code, added.rule) == (
+        "block", "symbol_delisted", "order_validity"
+    )  # fmt: skip
+    assert desk.ask("sell", 11).code == "symbol_delisted"
+    assert desk.ask("sell", "0.5").code == "qty_off_lot"
+    out = desk.send("sell", 10)
+    assert (out.decision, out.risk_level) == ("allow", "warning")
+    assert desk.ask("sell", 1).code == "symbol_delisted", "all of it is on its way out"
 
 
 @pytest.mark.parametrize("side", ["buy", "sell"])
