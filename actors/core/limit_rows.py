@@ -16,8 +16,7 @@ from .book.numbers import exact, shown
 from .books import Books
 from .gate.dynamic import Dynamic, DynamicState
 from .gate.memory import Memory
-from .gate.rule import HUNDRED, Found, Judge, unknown
-from .gate.standing import Standing
+from .gate.rule import HUNDRED, Around, Found, Judge, unknown
 from .gate.view import Moment
 from .limits import LimitsInForce, text
 
@@ -90,12 +89,9 @@ def _can_meet(books: Books, scope: str, account: str) -> bool:
 def _measured(
     judge: Judge[Any], memory: Memory | None, books: Books, moment: Moment
 ) -> Found | None:
-    scope = judge.scope
-    symbol = scope.removeprefix("symbol:") if scope.startswith("symbol:") else None
     with exact():
         try:
-            standing = Standing(scope, books.of(scope), symbol)
-            return judge.measure(standing, moment, memory, explains=True)
+            return judge.overall(Around(books, moment, memory))
         except Exception as error:  # noqa: BLE001 - a rule that fails could not be evaluated
             return unknown(f"{judge.id} failed: {error!r}"[:500])
 

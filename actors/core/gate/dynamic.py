@@ -103,6 +103,9 @@ class DynamicState(StateJudge[StateRule]):
         judge = self.shrinking.at(moment.at)
         return judge.measure(standing, moment, memory, explains=explains)
 
+    def overall(self, around: Around) -> Found | None:
+        return self.shrinking.at(around.moment.at).overall(around)
+
     def survey(self, around: Around) -> Iterator[tuple[Subject, Found | None]]:
         return self.shrinking.at(around.moment.at).survey(around)
 

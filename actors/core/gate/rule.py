@@ -106,6 +106,11 @@ class Judge(Generic[R]):
         """Of how things stand, order or no order. None: all is well, or it only judges orders."""
         return None
 
+    def overall(self, around: "Around") -> Found | None:
+        """How things stand in all of its scope, in one figure, for people."""
+        standing = around.standing(self.scope)
+        return self.measure(standing, around.moment, around.memory, explains=True)
+
 
 class LimitJudge(Judge[L]):
     """Of something that an order uses up."""

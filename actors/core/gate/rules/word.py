@@ -13,7 +13,6 @@ from ...book.numbers import ZERO
 from ...held import Held
 from ..memory import Adopted, Rearmed, Seen, VenueSaid
 from ..rule import Around, Found, StateJudge, Subject, badness, seconds, unknown
-from ..standing import Standing
 from ..view import Moment, View
 
 W = TypeVar("W", bound=WordRule)
@@ -30,6 +29,11 @@ class WordJudge(StateJudge[W]):
 
     def regard(self, view: View) -> Found | None:
         return self.weigh(view.held, view.memory(self.id), view.moment, explains=view.explains)
+
+    def overall(self, around: Around) -> Found | None:
+        """The worst of all accounts."""
+        found = (one for _, one in self.survey(around) if one is not None)
+        return max(found, key=badness, default=None)
 
     def survey(self, around: Around) -> Iterator[tuple[Subject, Found | None]]:
         for held in around.books.holders(self.scope):
@@ -82,21 +86,6 @@ class AuthLoss(WordJudge[schema.AuthLoss]):
     def memory(self) -> Words:
         return Words()
 
-    def measure(
-        self,
-        standing: Standing,
-        moment: Moment,
-        memory: Words | None = None,
-        *,
-        explains: bool = False,
-    ) -> Found | None:
-        """The worst of those that were heard."""
-        if memory is None or not memory.of:
-            return unknown(f"the venue's word on {standing.scope}")
-        found = [self._of(one, memory.of[one], moment, explains=True) for one in memory.of]
-        worst = max((one for one in found if one is not None), key=badness)
-        return worst if explains or worst.outcome != "pass" else None
-
     def weigh(
         self, held: Held, memory: Words | None, moment: Moment, *, explains: bool
     ) -> Found | None:
@@ -104,9 +93,6 @@ class AuthLoss(WordJudge[schema.AuthLoss]):
         word = None if memory is None else memory.of.get(name)
         if word is None:
             return unknown(f"the venue's word on {name}")
-        return self._of(name, word, moment, explains=explains)
-
-    def _of(self, name: str, word: _Word, moment: Moment, *, explains: bool) -> Found | None:
         if not word.can_trade:
             return Found("block", "auth_loss")
         if self._limit is None:
@@ -152,20 +138,6 @@ class Reconciliation(WordJudge[schema.Reconciliation]):
 
     def memory(self) -> Gaps:
         return Gaps(self.id)
-
-    def measure(
-        self,
-        standing: Standing,
-        _moment: Moment,
-        memory: Gaps | None = None,
-        *,
-        explains: bool = False,
-    ) -> Found | None:
-        """By positions: whose equity drifts is asked of accounts."""
-        if memory is None:
-            return unknown(f"positions that were adopted in {standing.scope}")
-        gaps = [gap for of in memory.of.values() for gap in of.values()]
-        return self.exceeded(self.config.max_qty, max(gaps, default=ZERO), explains=explains)
 
     def weigh(
         self, held: Held, memory: Gaps | None, _moment: Moment, *, explains: bool

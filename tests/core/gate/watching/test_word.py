@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from riskd.actors.core.gate.memory import Rearmed
+from riskd.actors.core.gate.rule import Around
 from riskd.actors.messages import EquityAgreed, EquityDrifted, VenueStated
 from riskd.actors.messages.book import Snapshot
 from riskd.config.schema import rules as schema
@@ -157,3 +158,19 @@ def test_a_difference_survives_a_restart(world: World) -> None:
     adopts(world.held_to(AGREES).mark(100).trade(5, 100), 1)
     world.restart()
     assert world.code("buy") == "reconciliation"
+
+
+def test_people_see_the_worst_of_all_accounts(world: World) -> None:
+    world.open("other").held_to(AUTH)
+
+    def seen() -> str:
+        judge = next(one for one in world.rules.judges if one.kind == AUTH.kind)
+        around = Around(world.books, world.moment, world.memories[AUTH.id])
+        return judge.overall(around).outcome
+
+    says(world, can_trade=True)
+    assert seen() == "unknown", "the other one was not heard of"
+    says(world, can_trade=True, account="other")
+    assert seen() == "pass"
+    says(world, can_trade=False)
+    assert seen() == "block"
