@@ -77,6 +77,19 @@ class TailJudge(WidthJudge[T], ShareJudge[T]):
             self._weight = weight * config.horizon_days.sqrt()
             self._least = config.min_volatility_pct / HUNDRED
 
+    def judge(self, view: View) -> Found | None:
+        after = view.after(self.scope)
+        before, gross, book = after.gross_before, after.gross, after.book
+        if after.is_quick and not view.dearer and before is not None and gross is not None:
+            assert book is not None, "the sum is of one"
+            part = book.exposures.volatility(view.symbol)
+            swing = book.exposures.swing_of(None)
+            if part is not None and swing is not None:
+                then = max(swing + (gross - before) * part, gross * self._least) * self._weight
+                if self.is_quiet(then, after) and not self._is_stale(view):
+                    return None
+        return self.weighed(view)
+
     def hold(
         self, view: View, before: Decimal, after: Decimal, each: Decimal, free: Decimal
     ) -> Found | None:

@@ -1,13 +1,16 @@
 """`var_limit` and `es_limit`: by what marks say, against figures worked out another way."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import ROUND_UP, Decimal
 from itertools import pairwise
 from math import sqrt
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from riskd.actors.core.book.stalest import Stalest
 from riskd.actors.core.books import Books
 from riskd.actors.core.gate.rules.tail import var_es
 from riskd.actors.core.gate.standing import Standing
@@ -209,6 +212,20 @@ def test_a_mark_that_says_that_it_is_older_makes_it_unknown_at_once(
     assert desk.ask("buy", 1).decision == "allow"
 
 
+def test_what_comes_to_be_held_later_is_looked_at_too_and_grows_old_by_its_own_mark(
+    calm: Callable[..., Any],
+) -> None:
+    desk = calm({"kind": "var_limit", "max_var": "1000000", "max_mark_age_s": 600})
+    desk.hold(1)
+    desk.passes(300)
+    desk.mark("L", "10")
+    assert desk.ask("buy", 1).decision == "allow"
+    desk.hold(1, "M", price="2")
+    assert desk.ask("buy", 1).decision == "allow"
+    desk.passes(301)
+    assert desk.ask("buy", 1).code == "not_evaluable", "M is older than L"
+
+
 def test_a_clock_that_was_set_back_makes_marks_of_the_future_none(
     calm: Callable[..., Any],
 ) -> None:
@@ -297,3 +314,86 @@ def test_sums_are_those_of_each_symbol_by_itself(calm: Callable[..., Any]) -> No
     assert tail.var.quantize(STEP, ROUND_UP) < tail.es
     desk.hold(1, "E")
     assert var_es(Standing("all", desk.books.of("account:main"))) is None
+
+
+# --- without a look at everything -----------------------------------------------------------------
+
+SYMBOLS = ("A", "B", "C")
+acts = st.one_of(
+    st.tuples(st.just("mark"), st.sampled_from(SYMBOLS)),
+    st.tuples(st.just("expose"), st.sampled_from(SYMBOLS)),
+    st.tuples(st.just("conceal"), st.sampled_from(SYMBOLS)),
+    st.tuples(st.just("passes"), st.sampled_from([-30, 0, 1, 5, 9, 10, 11, 40])),
+    st.tuples(st.just("ask"), st.none()),
+)
+
+
+@given(st.lists(acts, max_size=40))
+def test_whether_a_mark_is_too_old_is_what_a_look_at_all_of_them_says(
+    moves: list[tuple[str, Any]],
+) -> None:
+    at, monotonic_s = datetime(2026, 11, 21, tzinfo=UTC), 100.0
+    marked: dict[str, tuple[datetime, float]] = {}
+    exposed: dict[str, None] = {}
+
+    def age_s(symbol: str) -> float | None:
+        told = marked.get(symbol)
+        return told and max((at - told[0]).total_seconds(), monotonic_s - told[1])
+
+    stalest = Stalest(10.0, lambda: exposed)
+    for what, of in [*moves, ("ask", None)]:
+        if what == "mark":
+            marked[of] = at, monotonic_s
+        elif what == "expose":
+            if of not in exposed:
+                exposed[of] = None
+                stalest.expose(of)
+        elif what == "conceal":
+            if exposed.pop(of, 0) is None:
+                stalest.conceal(of)
+        elif what == "passes":
+            at += timedelta(seconds=of)
+            monotonic_s += max(of, 0)
+        else:
+            ages = [age_s(symbol) for symbol in exposed]
+            naive = any(age is None or not 0 <= age <= 10 for age in ages)
+            assert stalest.is_any(at, monotonic_s, age_s) == naive
+
+
+steps = st.tuples(
+    st.sampled_from(["L", "M", "E"]),
+    st.integers(-9, 9),
+    st.sampled_from(["hold", "send", "mark", "cancel"]),
+)
+
+
+@given(st.lists(steps, max_size=30))
+def test_the_sum_is_what_each_symbol_by_itself_would_cost(
+    new_desk: NewDesk, moves: list[tuple[str, int, str]]
+) -> None:
+    desk, orders = new_desk(), []
+    for of_l, of_m in zip(swaying("10", "0.001"), swaying("2", "0.002"), strict=True):
+        desk.mark("L", of_l)
+        desk.mark("M", of_m)
+        desk.passes(60)
+    for symbol, qty, what in moves:
+        if what == "mark":
+            desk.mark(symbol, str(10 + qty))
+            desk.passes(60)
+        elif what == "cancel" and orders:
+            desk.book("cancel", id=orders.pop())
+        elif what == "hold" and qty:
+            desk.hold(qty, symbol)
+        elif qty:
+            desk.send("buy" if qty > 0 else "sell", abs(qty), symbol, strategy="mm")
+            orders.append(f"o{desk.number}")
+        for book in (desk.books.accounts["main"].book,
+                     *desk.books.accounts["main"].parts.values()):  # fmt: skip
+            exposures, found, unknown = book.exposures, Decimal(0), 0
+            for name, standing in exposures.standings.items():
+                if standing.widest:
+                    part = desk.books.volatility.of("main", name)
+                    unknown += part is None
+                    if part is not None:
+                        found += (standing.worst * part).quantize(STEP, ROUND_UP)
+            assert (exposures.swing, exposures.unmeasured) == (found, unknown)
