@@ -37,7 +37,6 @@ RETRY_S = 1.0
 """After a disk that did not take what is better."""
 SPARE_S = 2.0
 """How much longer than its time asking may take to be begun and killed."""
-ATTEMPTS_MAX = 3
 UNUSABLE_STATUS = 4
 """Of the process that asks: it was answered, and not with a signal."""
 
@@ -184,17 +183,17 @@ class OutsideSignals:
         self.publish()
 
     async def _ease(self, decide: Callable[[], SourceFact | None]) -> None:
-        """Until there is nothing to be told. Raises NotLoosened."""
-        for _ in range(ATTEMPTS_MAX):
-            if self.doubt() is not None:
-                return
+        """Until there is nothing to be told. Raises NotLoosened.
+
+        WHAT HAS BECOME WORSE WHILE THE DISK WAS WAITED FOR IS SO AT ONCE: there is no checkpoint
+        between what is better coming into force and the next look.
+        """
+        while self.doubt() is None:
             fact = decide()
             if fact is None:
                 return
             if isinstance(fact, SignalEased):
                 await self.loosen(fact)
-                # No checkpoint since it is in force: what has become worse meanwhile is so at once.
-                self._tighten()
             else:
                 self._make(fact)
 

@@ -39,7 +39,6 @@ from ..messages import (
     RecoveryStarted,
     RiskSignalChanged,
     RuleTripped,
-    SignalWorsened,
     SnapshotSkipped,
     State,
     UntilCondition,
@@ -242,7 +241,7 @@ def _close(now: Halted, recorded: Recorded, _fact: AccountClosed | InstrumentDel
     now.epoch = max(now.epoch + 1, recorded.lsn)
 
 
-def _worsen(now: Halted, recorded: Recorded, fact: RiskSignalChanged | SignalWorsened) -> None:
+def _worsen(now: Halted, recorded: Recorded, fact: RiskSignalChanged) -> None:
     """One that blocks makes old what was permitted before, as a limit does that is broken."""
     if fact.signal.level == "critical" or fact.signal.action_required:
         now.epoch = max(now.epoch + 1, recorded.lsn)
@@ -269,7 +268,6 @@ _ACTS: Mapping[type[Fact], Callable[[Halted, Recorded, Any], None]] = {
     AccountClosed: _close,
     InstrumentDelisted: _close,
     RiskSignalChanged: _worsen,
-    SignalWorsened: _worsen,
 }
 _OF_NO_BOOT = frozenset({JournalRepaired, SnapshotSkipped})
 """Made before the start that says which boot it is. What the clock showed then may be the uptime of

@@ -283,6 +283,19 @@ def test_it_stands_behind_freshness_and_before_what_only_reduces(world: World) -
     assert 5 in stages
 
 
+@pytest.mark.parametrize(("price", "moves"), [(90, True), (94, False)])
+def test_what_was_permitted_is_stale_once_a_signal_blocks(
+    world: World, price: int, moves: bool
+) -> None:
+    world.mark(100).trade(10, 100).passes(1).mark(price)
+    before = world.halts.now.epoch
+    assert world.turn() != {}
+    assert (world.halts.now.epoch > before) == moves
+    before = world.halts.now.epoch
+    said(world, BAD)
+    assert world.halts.now.epoch > before
+
+
 def test_an_order_that_nobody_could_place_is_under_the_signals_of_everything(world: World) -> None:
     said(world.held_to(), BAD)
     assert world.ask(symbol="X").verdict.risk_level == "critical"
