@@ -190,6 +190,8 @@ def test_every_cause_of_a_kill_is_told() -> None:
     [
         ({"until": "operator"}, "it is lifted"),
         ({"until": "elapsed", "ends_in_s": 75.0}, "1 min 15 s to go"),
+        ({"until": "elapsed", "ends_in_s": 75.0, "repeat": 2}, "1 min 15 s to go, repeat 2"),
+        ({"until": "operator", "repeat": 0}, "it is lifted"),
         ({"until": "instant", "until_at": "09:00", "ends_in_s": 5.0}, "09:00, 5.0 s to go"),
         ({"until": "session", "until_at": "17:00"}, "the session's reset 17:00"),
         ({"until": "condition", "condition": "reconciled"}, "reconciled"),
