@@ -56,7 +56,7 @@ class Studies:
         lsn, newest = int(command.decision_id), self.chronicle.ledger.lsn
         if not 1 <= lsn <= newest:
             said = f"there is no decision {lsn}: the newest fact is {newest}"
-            raise CommandRefused("no_decision", said)
+            raise CommandRefused("no_decision", f"{said}; see `riskctl journal tail`")
         request = ExplainRequest(str(self._directory), lsn, caller.worker)
         (found,) = await self._study(request)
         return Explained(explanation=found)

@@ -34,6 +34,7 @@ from riskd.actors.messages import (
     Unfreeze,
     WhatIf,
 )
+from riskd.supervisor.study import ExplainRequest, answer
 
 Start = Callable[..., Any]  # the class of these fixtures lives in conftest.py
 Running = Any
@@ -203,6 +204,14 @@ def test_what_is_no_decision_is_refused(riskd: Running, place: Path) -> None:
     said = riskctl(place, "explain", "1")
     assert (said.returncode, said.stdout) == (1, "")
     assert "ask for the decision_id of an answer" in said.stderr
+
+
+def test_a_worker_is_told_of_its_own_decisions_alone(riskd: Running, place: Path) -> None:
+    """Whose one is, its fact says: this is an operator's."""
+    lsn, journal = int(check(riskd, order("a")).decision_id or 0), str(place / "state" / "journal")
+    for worker, code in (("mm-1", "not_your_order"), (None, None)):
+        refused = answer(ExplainRequest(journal, lsn, worker)).refused
+        assert (None if refused is None else refused[0]) == code
 
 
 def test_facts_that_are_gone_are_said_to_be(riskd: Running, place: Path) -> None:

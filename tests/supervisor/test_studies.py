@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import trio
 from riskd.actors.control import CommandRefused, CommandUnavailable
-from riskd.actors.core.access import Caller, Peer, Role
+from riskd.actors.core.access import Caller, Launch, Peer, Role
 from riskd.actors.core.triggers import Ran
 from riskd.actors.gate import NotJudged
 from riskd.actors.messages import Explain, Explained, OrderAsked, WhatIf
@@ -77,6 +77,15 @@ async def test_a_study_is_this_python_with_a_request_and_has_its_time(
     assert tuple(argv[1:]) == START
     assert request == ExplainRequest("/state/journal", 7, None)
     assert timeout_s == STUDY_S
+
+
+async def test_what_a_worker_asks_is_asked_in_its_name(
+    studies: Studies, outside: Outside, autojump_clock: MockClock
+) -> None:
+    worker = Caller(Peer(0, 0, 1), Role.WORKER, Launch("mm-1", b""))
+    await studies.handlers()[Explain](worker, Explain(decision_id="7"))
+    ((_, request, _),) = outside.asked
+    assert request == ExplainRequest("/state/journal", 7, "mm-1")
 
 
 async def test_there_is_one_at_a_time_and_who_waits_too_long_is_told(

@@ -14,10 +14,9 @@ import msgspec
 
 from ...messages.gate import OrderAsked, OrderDecided, Verdict
 from .asked import Identity
-from .decision import Decided, Knowledge, asked_of, decide, objects
+from .decision import Decided, Knowledge, decide, objects
 from .reply import instant
-from .rule import OK, Found, Judge
-from .signalled import SignalJudge
+from .rule import Found, Judge
 from .view import Moment, View
 from .words import reason, text
 
@@ -126,14 +125,10 @@ def _differences(was: Verdict, again: Verdict) -> Iterator[Document]:
 
 
 def _rules(told: Decided) -> Iterator[Document]:
-    """What each rule said that was asked; one that had nothing to say let the order pass."""
+    """What each rule said that was asked."""
     view = told.view
-    if view is None:
-        return
-    said = {id(one.judge): one.found for one in told.opinions}
-    signals = [one.judge for one in told.opinions if isinstance(one.judge, SignalJudge)]
-    for judge in sorted([*asked_of(view), *signals], key=lambda one: one.STAGE):
-        yield _rule(judge, said.get(id(judge), OK), view)
+    if view is not None:
+        yield from (_rule(one.judge, one.found, view) for one in told.opinions)
 
 
 def _rule(judge: Judge[Any], found: Found, view: View) -> Document:

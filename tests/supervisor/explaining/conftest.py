@@ -163,6 +163,23 @@ FOLDED_MAX = 2_000
 _encode = msgspec.json.Encoder().encode
 
 
+def listing(symbol: str) -> InstrumentListed:
+    is_inverse = symbol == "INV"
+    found = Listing(
+        symbol=symbol,
+        kind="inverse" if is_inverse else "linear",
+        multiplier=Decimal("0.5" if symbol == "ETH" else 1),
+        quote="EUR" if symbol == "EUR" else "USD",
+        settle="BTC" if is_inverse else "EUR" if symbol == "EUR" else "USD",
+        base="BTC" if is_inverse else None,
+        tick=Decimal("0.5"),
+        lot=None if symbol == "EUR" else Decimal("0.001"),
+        min_qty=Decimal("0.01"),
+        max_qty=Decimal(1000),
+    )
+    return InstrumentListed(listing=found)
+
+
 class Day:
     """`facts`: as they are stored, from the first."""
 
@@ -272,7 +289,7 @@ class Day:
         limits = Limits(on_excess="block", factors=FACTORS, rules=rules, settings=())
         return [
             SessionClockSet(tz="UTC", reset="00:00", week_start="monday"),
-            *map(self.listing, SYMBOLS),
+            *map(listing, SYMBOLS),
             *(
                 AccountOpened(account=name, currency="USD", balance=Decimal(10**6), exchange=venue)
                 for name, venue in ACCOUNTS.items()
@@ -280,22 +297,6 @@ class Day:
             Booked(account=None, event=Tick(ts=self.at.isoformat())),
             LimitsTightened(limits=limits, changes=(), by=BY, reason="begin"),
         ]
-
-    def listing(self, symbol: str) -> InstrumentListed:
-        is_inverse = symbol == "INV"
-        listing = Listing(
-            symbol=symbol,
-            kind="inverse" if is_inverse else "linear",
-            multiplier=Decimal("0.5" if symbol == "ETH" else 1),
-            quote="EUR" if symbol == "EUR" else "USD",
-            settle="BTC" if is_inverse else "EUR" if symbol == "EUR" else "USD",
-            base="BTC" if is_inverse else None,
-            tick=Decimal("0.5"),
-            lot=None if symbol == "EUR" else Decimal("0.001"),
-            min_qty=Decimal("0.01"),
-            max_qty=Decimal(1000),
-        )
-        return InstrumentListed(listing=listing)
 
     # --- what happens
 
@@ -562,7 +563,7 @@ class Day:
         for _ in range(5):
             self.ask()
         self.commit(
-            self.listing("EUR"),
+            listing("EUR"),
             AccountOpened(account="third", currency="USD", balance=Decimal(10**6), exchange="far"),
         )
 

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 from riskd.actors.core.gate.asked import Identity
-from riskd.actors.core.gate.decision import Knowledge
+from riskd.actors.core.gate.decision import Knowledge, asked_of
 from riskd.actors.core.gate.explained import explained, is_same, recompute
 from riskd.actors.messages import OrderAsked, OrderDecided, Recorded
 from riskd.config.schema.rules.kinds import RuleKind
@@ -61,8 +61,13 @@ def test_the_day_has_every_kind_of_rule(day: Day) -> None:
 
 
 def expect_all_told(lsn: int, fact: OrderDecided, known: Knowledge) -> None:
-    """Asking every rule for its numbers changes no answer, and names the one that decided."""
+    """Asking every rule for its numbers changes no answer, and names the one that decided. Each
+    that is asked says something."""
     found = explained(lsn, fact, known)
+    view = recompute(fact, known).view
+    asked = [] if view is None else [judge.id for judge in asked_of(view)]
+    told = [row["rule"] for row in found["rules"]]
+    assert [rule for rule in told if rule in asked] == asked
     rows, verdict = found["rules"], found["verdict"]
     assert found["is_equal"]
     assert found["differences"] == []

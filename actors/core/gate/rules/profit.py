@@ -9,7 +9,7 @@ from ...book.account import AccountBook
 from ...book.numbers import ZERO
 from ...book.path import Path
 from ..memory import Seen
-from ..rule import HUNDRED, Found, PositionJudge, StateJudge, badness, unknown
+from ..rule import HUNDRED, OK, Found, PositionJudge, StateJudge, badness, unknown
 from ..standing import Standing
 from ..view import Moment
 from ..winnings import unrealised_of
@@ -99,7 +99,8 @@ class DailyProfit(StateJudge[schema.DailyProfit]):
         if config.give_back_pct is None or (found is not None and found.outcome == "block"):
             return found
         kept = self._kept(standing, memory, made, explains=explains)
-        return max((one for one in (kept, found) if one is not None), key=badness, default=None)
+        there = [one for one in (kept, found) if one is not None]
+        return max(there, key=badness, default=OK if explains else None)
 
     def _kept(
         self, standing: Standing, memory: Crest | None, made: Decimal, *, explains: bool

@@ -3,7 +3,7 @@
 from .....config.schema import rules as schema
 from ....messages.reasons import Code
 from ...book.numbers import ZERO
-from ..rule import Found, Judge, Outcome
+from ..rule import OK, Found, Judge, Outcome
 from ..view import View
 
 
@@ -15,7 +15,7 @@ class ReduceOnlyCorrect(Judge[schema.ReduceOnlyCorrect]):
 
     def judge(self, view: View) -> Found | None:
         if not (view.mode == "reduce_only" or view.asked.order.reduce_only):
-            return None
+            return OK if view.explains else None
         room = view.reducible
         qty = view.to_fill
         if qty <= room:
