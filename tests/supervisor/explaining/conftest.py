@@ -201,11 +201,11 @@ class Day:
 
     def run(self, decisions: int) -> None:
         acts: list[tuple[Callable[[], None], int]] = [
-            (self.ask, 200), (self.pass_time, 60), (self.fill, 60), (self.mark, 80),
-            (self.end, 60), (self.happen, 12), (self.again, 10), (self.amend, 20),
-            (self.limit, 6), (self.halt, 8), (self.reset, 2), (self.hear_equity, 3),
-            (self.trip, 2), (self.override, 8), (self.signal, 3), (self.relist, 1),
-             (self.kill, 1), (self.remember, 1), (self.restart, 1),
+            (self.ask, 200), (self.pass_time, 60), (self.fill, 60), (self.mark, 80), (self.end, 60),
+            (self.happen, 12), (self.again, 10), (self.amend, 20), (self.limit, 6), (self.halt, 8),
+            (self.reset, 2), (self.hear_equity, 3), (self.trip, 2), (self.override, 8),
+            (self.relist, 1), (self.signal, 3), (self.kill, 1), (self.remember, 1),
+            (self.restart, 1),
         ]  # fmt: skip
         some, weights = [act for act, _ in acts], [weight for _, weight in acts]
         while self.decisions < decisions:
@@ -240,10 +240,9 @@ class Day:
             self.facts.append(_encode(recorded))
             for projection in self.known.projections():
                 projection.apply(recorded)
-            if isinstance(fact, OrderDecided):
-                self.decisions += 1
-                if fact.verdict.decision != "block":
-                    self.working.append(fact)
+            self.decisions += isinstance(fact, OrderDecided)
+            if isinstance(fact, OrderDecided) and fact.verdict.decision != "block":
+                self.working.append(fact)
         return len(self.facts)
 
     def now(self) -> datetime:
