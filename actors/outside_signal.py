@@ -32,6 +32,7 @@ from .messages import By, Refused, Reply, Signal, SignalEased, Taken
 from .ports import Clock, Loosen, NotLoosened, Record
 
 NAME = "outside"
+BY = By(via="riskd")
 TICK_S = 0.25
 RETRY_S = 1.0
 """After a disk that did not take what is better."""
@@ -74,6 +75,8 @@ class OutsideSignals:
     """When what is better is tried again."""
     _asked: str | None = attrs.field(default=None, init=False)
     """Whom the outlook is of."""
+    _teller: By = attrs.field(default=BY, init=False)
+    """Who told what was heard last."""
     _asking: trio.CancelScope | None = attrs.field(default=None, init=False)
     _nursery: trio.Nursery = attrs.field(init=False)
 
@@ -156,6 +159,7 @@ class OutsideSignals:
         else:
             try:
                 outlook.hears(read(ran.said), *self._now())
+                self._teller = BY
             except Unusable as why:
                 outlook.trouble = "unusable", str(why)
 
@@ -168,7 +172,8 @@ class OutsideSignals:
         """Toward what the one that is expected counts as now."""
         signals, now = self.signals(), self._now()
         found = standing(self.outlook, self.config(), signals.by(OUTSIDE), *now)
-        return turn(signals, OUTSIDE, found, said_at=self.outlook.said_at)
+        by = self._teller if found.state == "said" else BY
+        return turn(signals, OUTSIDE, found, by=by, said_at=self.outlook.said_at)
 
     def _tighten(self) -> None:
         """What is no better is a fact when this returns."""
@@ -206,6 +211,7 @@ class OutsideSignals:
         if command.source == OUTSIDE:
             time_of(command.ts, self.clock.now(), config.max_age_s)
             self.outlook.hears(command, *self._now())
+            self._teller = told.by
             await self._ease(self._turn_outside)
         else:
             said_at = time_of(command.ts, self.clock.now())

@@ -214,6 +214,7 @@ async def test_silence_is_told_once(autojump_clock: object, worlds: Any, story: 
         await trio.sleep(60)
         assert world.state == "unreachable"
         worse = [fact for fact in story.told if isinstance(fact, SignalWorsened)]
+        assert {fact.by.via for fact in worse} == {"riskd"}
         assert [fact.state for fact in worse] == ["expected", "unreachable"]
 
 
@@ -263,6 +264,7 @@ async def test_what_is_pushed_is_in_force_when_it_is_answered_and_grows_old(
         assert world.level == "critical"
         assert await world.say(source=OUTSIDE, level="warning") == "taken"
         assert world.level == "warning"
+        assert world.signals.sources[OUTSIDE].user == "bob"
         await trio.sleep(9)
         assert world.state == "said"
         await trio.sleep(2)

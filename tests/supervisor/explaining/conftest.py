@@ -217,21 +217,11 @@ class Day:
     def begin(self, known: Known) -> None:
         self.known = known
         self.gate = Gate(
-            books=known.books,
-            halts=known.halts,
-            answers=known.answers,
-            overrides=known.overrides,
-            raised=known.signals.raised,
-            limits=known.limits,
-            commit=self.commit,
-            clock=self,
-            doubt=lambda: None,
-            has_failed=lambda: False,
-            serves=lambda: True,
-            keeps_positions=lambda: True,
-            ticket_s=lambda: 2.0,
-            lsn=lambda: len(self.facts),
-        )
+            books=known.books, halts=known.halts, answers=known.answers, overrides=known.overrides,
+            raised=known.signals.raised, limits=known.limits, commit=self.commit, clock=self,
+            doubt=lambda: None, has_failed=lambda: False, serves=lambda: True,
+            keeps_positions=lambda: True, ticket_s=lambda: 2.0, lsn=lambda: len(self.facts),
+        )  # fmt: skip
 
     def commit(self, *facts: Fact) -> int:
         for fact in facts:
