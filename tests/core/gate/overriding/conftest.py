@@ -176,7 +176,7 @@ class Room:
         """Would it pass?"""
         return self.judge(self.order(name, qty, **more))
 
-    def judge(self, order: OrderAsked) -> Verdict:
+    def judge(self, order: OrderAsked, *, amends: bool = False) -> Verdict:
         known = Knowledge(
             books=self.books,
             rules=self.limits.rules,
@@ -186,12 +186,14 @@ class Room:
             on_excess="block",
             overrides=self.overrides,
         )
-        return decide(order, Identity(), known, self.moment).verdict
+        return decide(order, Identity(), known, self.moment, amends=amends).verdict
 
-    def send(self, name: str | None, qty: str = "50", **more: Any) -> Verdict:
+    def send(
+        self, name: str | None, qty: str = "50", *, amends: bool = False, **more: Any
+    ) -> Verdict:
         """Ask, and have recorded what is answered."""
         order = self.order(name, qty, **more)
-        verdict = self.judge(order)
+        verdict = self.judge(order, amends=amends)
         self.record(
             OrderDecided(
                 order=order,
@@ -199,6 +201,7 @@ class Room:
                 monotonic_s=self.monotonic_s,
                 verdict=verdict,
                 epoch=self.halts.now.epoch,
+                amends=amends,
             )
         )
         return verdict

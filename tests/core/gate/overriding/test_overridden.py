@@ -223,3 +223,15 @@ def test_a_later_stage_is_waived(room_of: Any) -> None:
     assert room.ask(None, "1").code == "symbol_denied"
     name = room.approved(rules=["symbol_restricted@account:main"])
     assert room.ask(name, "1").code == "overridden"
+
+
+def test_a_change_of_a_working_order_goes_by_an_override_of_its_own(room: Room) -> None:
+    name = room.approved()
+    assert room.send(name, "20").code == "overridden"
+    grown = {"client_order_id": "o1", "amends": True}
+    assert room.send(None, "30", **grown).code == "max_order_qty"
+    assert room.send(name, "30", **grown).code == "override_used"
+    other = room.approved()
+    verdict = room.send(other, "30", **grown)
+    assert (verdict.code, verdict.qty, verdict.override) == ("overridden", 30, other)
+    assert room.state(other) == "used"
