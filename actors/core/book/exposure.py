@@ -18,7 +18,7 @@ import attrs
 from msgspec import Struct
 
 from ...messages.book import Order, Side
-from .numbers import CONTEXT, ONE, ZERO
+from .numbers import CONTEXT, ONE, ZERO, exact
 from .orders import Beginning, Working
 from .path import Path
 from .stalest import Stalest
@@ -197,10 +197,12 @@ class Exposures:
         self.sums = Sums()
         self.volatility: Callable[[str], Decimal | None] = lambda _symbol: None
         """Such a part of its price a symbol moves in a day. None: it is not known."""
-        self.swing = ZERO
+        self._swing = ZERO
         """Of all symbols, where it is known."""
-        self.unmeasured = 0
+        self._unmeasured = 0
         """So many of which it is not."""
+        self._swayed: dict[str, None] = {}
+        """Symbols of which it may have changed since anybody asked."""
         self._stalest: dict[float, Stalest] = {}
         """By the age that is too much."""
 
@@ -267,7 +269,7 @@ class Exposures:
         if long != standing.long or short != standing.short:
             self._stretch(path.contract.symbol, standing, long, short)
             self._reach(standing, long - qty, qty - short, each)
-            self.sway(path.contract.symbol)
+            self._swayed[path.contract.symbol] = None
         self._weigh_orders(standing)
 
     def weigh(self, path: Path) -> None:
@@ -289,8 +291,7 @@ class Exposures:
             sums.net += net - standing.net
             standing.gross, standing.net = gross, net
         self._reach(standing, long - qty, qty - short, each or ZERO)
-        if standing.widest or standing.swing or standing.is_unmeasured:
-            self.sway(path.contract.symbol)
+        self._swayed[path.contract.symbol] = None
         if standing.remaining.orders or standing.open_worth != ZERO:
             self._weigh_orders(standing)
 
@@ -410,30 +411,41 @@ class Exposures:
     # --- what a day's move would cost
 
     def sway(self, symbol: str) -> None:
-        """A symbol may move by another amount than it did, or there is another amount of it."""
-        standing = self.standings.get(symbol)
-        if standing is None:
-            return
-        part = self.volatility(symbol) if standing.widest else None
-        swing: Decimal | None = ZERO if not standing.widest else None
-        if part is not None:
-            exact = standing.worst * part
-            if exact.adjusted() < SWING_DIGITS_MAX:
-                swing = exact.quantize(SWING_STEP, ROUND_UP)
-        self.unmeasured += (swing is None) - standing.is_unmeasured
-        self.swing += (swing or ZERO) - standing.swing
-        standing.swing, standing.is_unmeasured = swing or ZERO, swing is None
+        """A symbol may move by another amount than it did, or there is another amount of it. It is
+        reckoned when somebody asks: the sums are of whole steps, so that it does not matter when.
+        """
+        self._swayed[symbol] = None
 
     def sway_all(self) -> None:
         """Nothing of it is put away with the book: it is found anew."""
-        for symbol in self.standings:
-            self.sway(symbol)
+        self._swayed.update(dict.fromkeys(self.standings))
+
+    def _reckon_swings(self) -> None:
+        with exact():
+            for symbol in self._swayed:
+                standing = self.standings.get(symbol)
+                if standing is not None:
+                    self._reckon_swing(symbol, standing)
+        self._swayed.clear()
+
+    def _reckon_swing(self, symbol: str, standing: Standing) -> None:
+        part = self.volatility(symbol) if standing.widest else None
+        swing: Decimal | None = ZERO if not standing.widest else None
+        if part is not None:
+            unrounded = standing.worst * part
+            if unrounded.adjusted() < SWING_DIGITS_MAX:
+                swing = unrounded.quantize(SWING_STEP, ROUND_UP)
+        self._unmeasured += (swing is None) - standing.is_unmeasured
+        self._swing += (swing or ZERO) - standing.swing
+        standing.swing, standing.is_unmeasured = swing or ZERO, swing is None
 
     def swing_of(self, symbol: str | None) -> Decimal | None:
         """In money: of a symbol's worst side, or of all together, as if no two of them ever moved
         against each other. None: of something it is not known."""
+        if self._swayed:
+            self._reckon_swings()
         if symbol is None:
-            return None if self.unmeasured or self.sums.blank_worsts else self.swing
+            return None if self._unmeasured or self.sums.blank_worsts else self._swing
         standing = self.standings.get(symbol)
         if standing is None:
             return ZERO
