@@ -73,8 +73,6 @@ class OutsideSignals:
     """When it is asked for next (trio's time)."""
     _not_before: float = attrs.field(default=0.0, init=False)
     """When what is better is tried again."""
-    _asked: str | None = attrs.field(default=None, init=False)
-    """Whom the outlook is of."""
     _teller: By = attrs.field(default=BY, init=False)
     """Who told what was heard last."""
     _asking: trio.CancelScope | None = attrs.field(default=None, init=False)
@@ -125,11 +123,11 @@ class OutsideSignals:
     def _follow(self) -> None:
         """Take the settings as they are now. Another one to be asked has said nothing yet."""
         config = self.config()
-        asked = config.url if config.is_expected else None
-        if asked != self._asked or not config.is_expected:
-            self._asked = asked
+        is_other = self.outlook.follow(config.url)
+        if not config.is_expected:
+            self.outlook.forget()
+        if is_other or not config.is_expected:
             self._due = 0.0
-            self.outlook.said = self.outlook.trouble = None
             if self._asking is not None:
                 self._asking.cancel()
                 self._asking = None

@@ -19,6 +19,7 @@ from ..actors.messages import (
     ChildFailed,
     ChildStuck,
     ConfigRefused,
+    EdgeReported,
     EquityDrifted,
     EquityReported,
     Fact,
@@ -36,10 +37,12 @@ from ..actors.messages import (
     OrderSent,
     ProjectionRebuilt,
     RiskSignalChanged,
+    SignalNoted,
     SignalWorsened,
     SnapshotSkipped,
     SupervisorEscalated,
     TicketMisused,
+    VenueStated,
 )
 from ..actors.ports import NotLoosened, NotRecorded, Withdrawn
 from .journal import FactTooLarge, JournalFailed
@@ -85,7 +88,7 @@ PLENTIFUL = frozenset(
 )
 """Facts that come by the thousand. The log would be nothing else; the journal has them."""
 
-SPARED = (TicketMisused,)
+SPARED = (EdgeReported, SignalNoted, TicketMisused, VenueStated)
 """Facts that a worker can make as many of as it likes: few of them are logged at a time."""
 
 LOOSEN_TIMEOUT_S = 1.0

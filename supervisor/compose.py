@@ -19,7 +19,6 @@ The tree, in dependency order (rest_for_one: what stands on a crashed part start
      │   ├─ lease     lets workers trade a little longer, while all that must be well is
      │   ├─ limit_watch  looks at limits that break without an order
      │   ├─ outside   hears what others say of the risk
-     │   ├─ outside_signal  hears what others say of the risk
      │   ├─ canary    asks the gate for what it must refuse
      │   ├─ service   tells the service manager that riskd is well, only when it is
      │   └─ heartbeat asks every actor through its mailbox, and crashes those that hang

@@ -391,7 +391,7 @@ class LimitsInForce:
     """The rules, ready to be asked, and what they remember."""
 
     name = "limits"
-    version = 1
+    version = 2
 
     looks_at = ("book",)
 

@@ -1,5 +1,6 @@
 """The risk signal: from where on figures are a warning or critical, and whose word counts."""
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Annotated, Literal
@@ -20,6 +21,7 @@ Url = Annotated[
     ),
 ]
 """Without encryption only what never leaves the machine."""
+_SENDABLE = re.compile(r"[!-~]+\Z")
 
 
 class OutsideSignal(Section, frozen=True, kw_only=True):
@@ -80,7 +82,14 @@ class OutsideSignal(Section, frozen=True, kw_only=True):
         return self.url is not None or self.is_pushed
 
     def disagreements(self) -> Iterator[Disagreement]:
-        """It comes one way, and more often than it grows old."""
+        """It comes one way, and more often than it grows old; and its token is one that can be
+        sent."""
+        if self.token is not None and not _SENDABLE.match(self.token.reveal()):
+            yield Disagreement(
+                "token",
+                "holds a space, a line's end or another sign that no token has",
+                "give it without, as its issuer wrote it",
+            )
         if self.url is None:
             return
         if self.is_pushed:

@@ -144,3 +144,11 @@ def test_what_is_not_verified_is_not_asked(server: Server) -> None:
     """Nothing is said to it, the token least of all."""
     assert ask(server.url.replace("http:", "https:"), token=KEY)[0] == fetch.UNREACHABLE
     assert server.paths == []
+
+
+@pytest.mark.parametrize("token", [f"{KEY}\n", f"a\r\n{KEY}", f"{KEY}\u20ac"])
+def test_a_token_that_no_header_can_hold_is_told_to_nobody(server: Server, token: str) -> None:
+    code, said = ask(server.url, token=token)
+    assert code == fetch.UNREACHABLE
+    assert KEY.encode() not in said
+    assert server.paths == []

@@ -324,6 +324,18 @@ def test_no_message_and_no_traceback_holds_a_secret(rows: list[str]) -> None:
     assert error.__context__ is None
 
 
+@pytest.mark.parametrize("token", ["sekret\n", "a b", "sekr\u20ac", ""])
+def test_a_token_that_can_not_be_sent_is_told_and_not_shown(token: str) -> None:
+    text = "[risk_signal.outside]\nurl = 'https://risk.example.com/x'\ntoken = '${TOKEN}'\n"
+    outside = parse(text, "FILE", {"TOKEN": "s3cr-e_t.~/+="}).config.risk_signal.outside
+    assert outside.token is not None
+    with pytest.raises(ConfigInvalid) as refused:
+        parse(text, "FILE", {"TOKEN": token})
+    (problem,) = refused.value.problems
+    assert "token" in str(problem)
+    assert not token or token not in str(problem)
+
+
 def test_no_rendering_of_a_valid_configuration_holds_a_secret() -> None:
     text = f'[channels.ops]\nkey = "${{KEY}}"\nspare = "{CANARY}"\n'
     config = parse_as(Channels, text, "FILE", {"KEY": CANARY})

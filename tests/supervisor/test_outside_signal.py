@@ -229,6 +229,17 @@ async def test_a_crash_makes_nothing_better(autojump_clock: object, worlds: Any)
         assert world.level == "info"
 
 
+async def test_a_crash_makes_nothing_worse_than_what_was_heard(
+    autojump_clock: object, worlds: Any
+) -> None:
+    async with worlds() as world:
+        await trio.sleep(1)
+        world.takes_s = 0.9
+        world.incarnation.cancel()
+        await trio.sleep(0.5)
+        assert (world.state, world.level) == ("said", "info")
+
+
 async def test_a_reload_that_expects_it_no_more_ends_it(
     autojump_clock: object, worlds: Any
 ) -> None:

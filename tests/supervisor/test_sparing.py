@@ -1,13 +1,25 @@
 """What anybody can make by the thousand fills no log, and each of it is history all the same."""
 
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from riskd.actors.messages import Fact, TicketMisused
+from riskd.actors.messages import (
+    EdgeReported,
+    Fact,
+    RiskSignal,
+    SignalNoted,
+    TicketMisused,
+    VenueStated,
+)
 from riskd.supervisor.chronicle import Chronicle
 from riskd.supervisor.sparing import LOGGED, WHILE_S, Sparing
 from structlog.testing import capture_logs
+
+NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 
 class Ledger:
@@ -39,6 +51,26 @@ def test_a_flood_of_misused_tickets_is_logged_in_part_and_kept_whole() -> None:
         chronicle.commit(misused(1_000))
     assert logs[LOGGED]["not_logged_before"] == 1_000 - LOGGED
     assert logs[LOGGED]["log_level"] == "warning"
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        EdgeReported(strategy="mm", symbol=None, bps=Decimal(5)),
+        SignalNoted(
+            source="mm", state="said", signal=RiskSignal(level="warning", score=50),
+            reason=None, by=None, worker="mm-1", said_at=None,
+        ),
+        VenueStated(account="main", can_trade=True, reason=None, at=NOON, worker="mm-1"),
+    ],
+)  # fmt: skip
+def test_nor_does_a_flood_of_words_that_a_worker_may_say(fact: Fact) -> None:
+    ledger: Any = Ledger()
+    chronicle = Chronicle(ledger, now_s=lambda: 0.0)
+    with capture_logs() as logs:
+        for _ in range(1_000):
+            chronicle.record(fact)
+    assert (len(ledger.facts), len(logs)) == (1_000, LOGGED)
 
 
 @given(st.lists(st.floats(0, 20), max_size=300))

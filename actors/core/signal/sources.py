@@ -8,6 +8,7 @@ Every other source is somebody who says something now and then: it stands until 
 otherwise. A worker can only make it worse, and only its own.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -35,6 +36,9 @@ from .assessment import CALM, SCORE_OF, TIERS
 from .signals import OUTSIDE, Heard, Signals, badness, is_same, worse
 
 SOURCES_MAX = 64
+"""Of operators, and as many of workers: those can't leave others without a place for bad news."""
+OF_WORKER_MAX = 4
+"""Sources of one worker."""
 AHEAD_S = 60.0
 """So far in riskd's future what is said may be: clocks differ."""
 TROUBLES: dict[SourceState, str] = {
@@ -106,6 +110,8 @@ def time_of(ts: Time | None, now: datetime, max_age_s: float | None = None) -> d
 class Outlook:
     """What was heard of it in this run. It outlives whoever listens."""
 
+    of: str | None = None
+    """Where it is asked for. None: it tells by itself."""
     said: RiskSignal | None = None
     """Last."""
     said_at: datetime | None = None
@@ -114,6 +120,17 @@ class Outlook:
     """By the monotonic clock."""
     trouble: tuple[SourceState, str] | None = None
     """Of the newest attempt to hear of it."""
+
+    def follow(self, url: str | None) -> bool:
+        """It is this one that is expected. True: another one was, of which nothing counts."""
+        if url == self.of:
+            return False
+        self.of = url
+        self.forget()
+        return True
+
+    def forget(self) -> None:
+        self.said = self.trouble = None
 
     def hears(self, said: Said | Signal, now: datetime, now_s: float) -> None:
         """Raises Unusable."""
@@ -236,13 +253,22 @@ def refusal(
             return "not_expected", "risk_signal.outside.is_pushed does not say that it tells itself"
         return None
     if heard is None:
-        if len(signals.sources) >= SOURCES_MAX:
-            return "too_many_sources", f"{SOURCES_MAX} sources say something already"
-        return None
+        return _crowded([each.worker for each in signals.sources.values()], worker)
     if worker is None:
         return None
     if heard.worker != worker:
         return "not_yours", f"{source!r} is somebody else's word"
     if badness(signal_of(command)) < badness(heard.signal):
         return "only_worse", "a worker can only make it worse: an operator takes it back"
+    return None
+
+
+def _crowded(workers: Sequence[str | None], worker: str | None) -> tuple[str, str] | None:
+    """Why there is no place for one source more of this worker, or with None of an operator, beside
+    those that there are, each with its worker."""
+    if worker is not None and workers.count(worker) >= OF_WORKER_MAX:
+        return "too_many_sources", f"{worker!r} says something by {OF_WORKER_MAX} names already"
+    if sum((each is None) == (worker is None) for each in workers) >= SOURCES_MAX:
+        whose = "operators" if worker is None else "workers"
+        return "too_many_sources", f"{SOURCES_MAX} sources of {whose} say something already"
     return None

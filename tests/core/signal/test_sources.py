@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from riskd.actors.core.signal.signals import CALM, OUTSIDE, Signals, badness
 from riskd.actors.core.signal.sources import (
+    OF_WORKER_MAX,
     SOURCES_MAX,
     Outlook,
     Standing,
@@ -226,6 +227,18 @@ def test_there_is_room_for_so_many_sources_and_no_more() -> None:
     command = Signal(source="one_more", level="critical")
     assert (refusal(signals, CONFIG, command, None) or ("",))[0] == "too_many_sources"
     assert refusal(signals, CONFIG, Signal(source="s1", level="info"), None) is None
+
+
+def test_workers_leave_room_for_operators_and_each_for_the_others() -> None:
+    signals, command = Signals(), Signal(source="one_more", level="critical")
+    for number in range(SOURCES_MAX):
+        worker = f"w{number // OF_WORKER_MAX}"
+        assert refusal(signals, CONFIG, command, worker) is None
+        put(signals, turn(signals, f"s{number}", Standing("said", BAD, None), worker=worker))
+        if number == OF_WORKER_MAX - 1:
+            assert (refusal(signals, CONFIG, command, worker) or ("",))[0] == "too_many_sources"
+    assert (refusal(signals, CONFIG, command, "new") or ("",))[0] == "too_many_sources"
+    assert refusal(signals, CONFIG, command, None) is None
 
 
 def test_it_is_kept_who_said_it() -> None:
