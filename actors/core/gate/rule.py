@@ -144,7 +144,7 @@ class LimitJudge(Judge[L]):
 
 class ExposureJudge(LimitJudge[L]):
     """Of something that only an order can use up that makes it worse. One that doesn't passes,
-    however far it is gone.
+    however far it is gone. An amendment does by its price as well.
 
     `judge` is what most orders of most days come by, so each rule has its own, which looks whether
     anything is near and leaves the rest to `weighed`. It may not know a thing that `weigh` doesn't.
@@ -168,7 +168,7 @@ class ExposureJudge(LimitJudge[L]):
 
     def weighed(self, view: View) -> Found | None:
         """The whole answer."""
-        if self.worsens(view):
+        if self.worsens(view) or (view.amends and view.adds_risk and view.costs_more):
             found = self.weigh(view)
             if found is not None and found.cap is None and found.outcome in ("unknown", "block"):
                 found = found._replace(cap=self.free(view))

@@ -34,7 +34,8 @@ class View:
     __slots__ = (
         "_afters", "_mark_age_s", "adds_risk", "amends", "asked", "books", "dearer",
         "default_on_excess", "each", "each_size", "explains", "growth", "held", "listing", "mark",
-        "memories", "mode", "moment", "place", "qty", "reducible", "side", "symbol", "to_fill",
+        "memories", "mode", "moment", "open_before", "place", "qty", "reducible", "side", "symbol",
+        "to_fill",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +65,8 @@ class View:
             own = instead_of.remaining
             self.to_fill = max(ZERO, qty - instead_of.filled)
             self.growth = max(ZERO, self.to_fill - own)
+        self.open_before = own
+        """So much could be filled of the order that works."""
         self.moment = moment
         self.place = place
         self.held = place.held
@@ -118,6 +121,14 @@ class View:
             assert rate is not None, "a contract has a value"
             self.each_size = farthest * listing.multiplier * rate
             self.dearer = self.each_size - size
+
+    @property
+    def costs_more(self) -> bool:
+        """Of an amendment: is what is to be filled at its price worth more than what could be
+        filled before, at the mark? Without a mark nobody knows that it isn't."""
+        if self.each is None or self.each_size is None:
+            return True
+        return self.to_fill * self.each_size > self.open_before * abs(self.each)
 
     def _room(self, position: Decimal) -> Decimal:
         open_now = self.held.book.exposures.remaining(self.symbol)

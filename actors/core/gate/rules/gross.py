@@ -42,17 +42,27 @@ def broken(found: Found | None) -> Found | None:
 
 
 class WidthJudge(ExposureJudge[L]):
-    """Of a sum over symbols that grows if the worse side of the order's symbol does."""
+    """Of a sum over symbols that grows if the worse side of the order's symbol does. While the sum
+    is above its limit, or is not known, nothing passes that adds risk: on the better side of its
+    symbol neither, for the worse one may never be filled, and then it is the order that counts."""
 
     ADDS_UP: ClassVar[bool] = True
     """The more there is of anything, the more it is."""
 
     def worsens(self, view: View) -> bool:
         after = view.after(self.scope)
-        return after.widest > after.widest_before
+        return after.widest > after.widest_before or (view.adds_risk and after.added > ZERO)
 
-    def free(self, view: View) -> Decimal:
-        return free_of(view, view.after(self.scope))
+    def used(
+        self,
+        view: View,
+        limit: Decimal,
+        before: Decimal,
+        after: Decimal,
+        each: Decimal = ONE,
+        free: Decimal = ZERO,
+    ) -> Found | None:
+        return super().used(view, limit, before, after, each, free if before <= limit else ZERO)
 
     def weigh(self, view: View) -> Found | None:
         after, each = view.after(self.scope), view.each_size

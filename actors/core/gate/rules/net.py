@@ -95,14 +95,17 @@ class MaxContracts(ExposureJudge[schema.MaxContracts]):
 
     def worsens(self, view: View) -> bool:
         after = view.after(self.scope)
-        return after.widest > after.widest_before if self._is_gross else after.added > ZERO
+        if self._is_gross and not view.adds_risk:
+            return after.widest > after.widest_before
+        return after.added > ZERO
 
     def weigh(self, view: View) -> Found | None:
         after, limit = view.after(self.scope), self.config.max_contracts
         now = view.standing(self.scope).contracts()
         if self._is_gross:
             worst = now.gross + after.widest - after.widest_before
-            return self.used(view, limit, now.gross, worst, ONE, free_of(view, after))
+            free = free_of(view, after) if now.gross <= limit else ZERO
+            return self.used(view, limit, now.gross, worst, ONE, free)
         before = now.long if view.side == "buy" else -now.short
         return closing(view, self.used(view, limit, before, before + after.added))
 

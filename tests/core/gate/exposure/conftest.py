@@ -132,8 +132,9 @@ class Desk:
         return msgspec.convert({"side": side, "qty": qty, "symbol": symbol, **said}, OrderAsked)
 
     def decided(
-        self, order: OrderAsked, *, worker: str | None = None, explains: bool = False
-    ) -> Decided:
+        self, order: OrderAsked, *, worker: str | None = None, explains: bool = False,
+        amends: bool = False,
+    ) -> Decided:  # fmt: skip
         known = Knowledge(
             books=self.books,
             rules=self.rules,
@@ -143,7 +144,8 @@ class Desk:
             on_excess=self.on_excess,  # type: ignore[arg-type]  # one of two words
         )
         moment = Moment(self.at, self.monotonic_s)
-        return decide(order, Identity(worker=worker), known, moment, explains=explains)
+        who = Identity(worker=worker)
+        return decide(order, who, known, moment, explains=explains, amends=amends)
 
     def ask(
         self, side: str, qty: int | str, symbol: str = "L", *, worker: str | None = None,
