@@ -73,7 +73,7 @@ class Roll:
         self._replace(order, by)
         for each in (order.begun, by.begun):
             if each is not None:
-                self._exposures.weigh(self._worth.paths[each.symbol])
+                self._exposures.stretch(self._worth.paths[each.symbol])
         return by if by.is_gone and not order.is_gone else None
 
     def _replace(self, order: Working, by: Working) -> None:

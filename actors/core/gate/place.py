@@ -20,7 +20,7 @@ from .standing import Standing
 class Place:
     """Of orders of one account, in one instrument, by one strategy and one worker."""
 
-    __slots__ = ("held", "is_listed", "judges", "listing", "scopes", "spots", "standings")
+    __slots__ = ("alike", "held", "is_listed", "judges", "listing", "scopes", "spots", "standings")
 
     def __init__(
         self,
@@ -41,7 +41,11 @@ class Place:
         """By scope. Each looks at its books when it is asked."""
         self.spots: dict[str, Spot] = {}
         """By scope."""
+        self.alike: dict[str, str] = {}
+        """By scope: the first in which an order changes the same. It is of the same books, and of
+        all their symbols or of the one."""
         known: dict[tuple[int, ...], Spot] = {}
+        first: dict[tuple[Spot, str | None], str] = {}
         for scope in inside:
             covered, own = books.of(scope), held.own(scope)
             symbol = listing.symbol if scope.startswith("symbol:") else None
@@ -49,7 +53,8 @@ class Place:
             key = (id(own), *map(id, covered))
             if key not in known:
                 known[key] = Spot(listing.symbol, own, covered)
-            self.spots[scope] = known[key]
+            spot = self.spots[scope] = known[key]
+            self.alike[scope] = first.setdefault((spot, symbol), scope)
 
 
 def scopes_of(books: Books, order: OrderAsked, worker: str | None) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ code.
 from datetime import datetime
 from decimal import Decimal
 
+import msgspec
+
 from ...messages import MessageId
 from ...messages.gate import Decision, Ticket, Verdict
 from ...messages.reasons import Code
@@ -81,4 +83,7 @@ def _factor(qty: Decimal, asked: str | int) -> str:
 
 def instant(at: datetime) -> str:
     """In UTC, by the letter Z."""
-    return at.isoformat().removesuffix("+00:00") + "Z"
+    return _encode(at)[1:-1].decode()
+
+
+_encode = msgspec.json.Encoder().encode

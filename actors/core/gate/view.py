@@ -177,6 +177,7 @@ class View:
 
     def after(self, scope: str) -> After:
         """How things stand there with the order."""
+        scope = self.place.alike[scope]
         found = self._afters.get(scope)
         if found is None:
             found = self._afters[scope] = self._count(scope)

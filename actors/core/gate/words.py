@@ -97,6 +97,8 @@ def reason(verdict: Verdict) -> str:
 
 
 def _filled(sentence: str, verdict: Verdict) -> str:
+    if "{" not in sentence:
+        return sentence
     return sentence.format(
         rule=verdict.rule,
         scope=verdict.scope,
