@@ -91,8 +91,6 @@ from .status import NOT_BUILT, find, journal_shown, tree_rows
 from .studies import PATIENT, Studies
 from .tree import ChildSpec, Context, NotRunning, Ports, Supervisor
 
-TICKET_S = 2.0
-"""How long what was permitted may take to be sent."""
 ASK_TIMEOUT_S = 10.0
 """An operator who waits longer would think that nothing happens."""
 

@@ -1,10 +1,14 @@
 """Questions about decisions, answered: at once where what is known now is enough, and else by a
 study, a process of its own, so that nobody who asks the gate waits for history.
+
+Answers can be megabytes. They go on as the bytes that they came in, or that each order was written
+in by itself: all of it read or written at once would keep those waiting who ask the gate.
 """
 
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import attrs
 import msgspec
@@ -22,7 +26,7 @@ from ..actors.messages import Command, Explain, Explained, Reply, Supposed, What
 from ..actors.ports import Clock
 from .chronicle import Chronicle
 from .looks import Outside
-from .study import START, Answer, ExplainRequest, Request, SupposeRequest
+from .study import START, ExplainRequest, Request, SupposeRequest
 
 STUDY_S = 30.0
 """What takes longer is for `riskctl explain` to work out from the files."""
@@ -33,6 +37,17 @@ ROWS_MAX = 20_000
 ANYBODY = Identity()
 PATIENT = (Explain, WhatIf)
 """Nobody works on for somebody who has gone."""
+
+
+Written = dict[str, Any]
+"""A document that is written already. Nobody looks into it."""
+
+
+class _Heard(msgspec.Struct, frozen=True):
+    """A study's `Answer`."""
+
+    found: list[msgspec.Raw] = []
+    refused: tuple[str, str] | None = None
 
 
 @attrs.define(eq=False, kw_only=True)
@@ -85,17 +100,18 @@ class Studies:
 
     async def _judged(self, command: WhatIf) -> Reply:
         """Each by what is known when it is its turn, for others come in between."""
-        found, lsn = [], 0
+        found, lsn = list[Written](), 0
         for order in command.orders:
             known, lsn = self._known(command), self.chronicle.ledger.lsn
             moment = Moment(self.clock.now(), self.clock.monotonic_s())
-            found.append(considered(lsn, explain(order, ANYBODY, known, moment)))
+            document = considered(lsn, explain(order, ANYBODY, known, moment))
+            found.append(_written(msgspec.Raw(msgspec.json.encode(document))))
             await trio.lowlevel.checkpoint()
         return Supposed(lsn=lsn, decisions=found)
 
     # --- a process
 
-    async def _study(self, request: Request) -> list[dict[str, object]]:
+    async def _study(self, request: Request) -> list[Written]:
         with trio.move_on_after(LINE_S) as patience:
             await self._line.acquire()
         if patience.cancelled_caught:
@@ -110,7 +126,7 @@ class Studies:
         return _found(ran)
 
 
-def _found(ran: Ran) -> list[dict[str, object]]:
+def _found(ran: Ran) -> list[Written]:
     if ran.status is None:
         raise CommandRefused(
             "too_long",
@@ -118,11 +134,15 @@ def _found(ran: Ran) -> list[dict[str, object]]:
             f"needs",
         )
     try:
-        answer = msgspec.json.decode(ran.said, type=Answer)
+        answer = msgspec.json.decode(ran.said, type=_Heard)
     except msgspec.DecodeError:
         raise CommandUnavailable(
             f"it could not be worked out: the process ended with {ran.status}: {ran.said[-500:]}"
         ) from None
     if answer.refused is not None:
         raise CommandRefused(*answer.refused)
-    return answer.found
+    return [_written(one) for one in answer.found]
+
+
+def _written(document: msgspec.Raw) -> Written:
+    return cast("Written", document)

@@ -72,11 +72,20 @@ async def test_a_study_is_this_python_with_a_request_and_has_its_time(
 ) -> None:
     reply = await explain(studies)
     assert isinstance(reply, Explained)
-    assert reply.explanation == {"decision_id": "7"}
+    assert msgspec.json.decode(msgspec.json.encode(reply))["explanation"] == {"decision_id": "7"}
     ((argv, request, timeout_s),) = outside.asked
     assert tuple(argv[1:]) == START
     assert request == ExplainRequest("/state/journal", 7, None)
     assert timeout_s == STUDY_S
+
+
+async def test_what_a_study_says_is_not_read_by_riskd_and_goes_on_to_the_byte(
+    studies: Studies, outside: Outside, autojump_clock: MockClock
+) -> None:
+    """Megabytes of it would keep those waiting who ask the gate."""
+    as_it_came = '{"b": 1.50, "a":[ ]}'
+    outside.ran = Ran(0, f'{{"found":[{as_it_came}]}}')
+    assert as_it_came.encode() in msgspec.json.encode(await explain(studies))
 
 
 async def test_what_a_worker_asks_is_asked_in_its_name(
