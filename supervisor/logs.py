@@ -18,6 +18,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
 from typing import Literal, TextIO
 
 import attrs
@@ -199,9 +201,18 @@ class _Shown:
 def _quoted(value: object) -> str:
     """As it is when it can deceive nobody, else with quotes and escapes."""
     if not isinstance(value, str):
-        text = _cut(repr(value))
+        text = _cut(_worded(value))
         return text if text.isprintable() else repr(text)
     return value if _PLAIN.fullmatch(value) else repr(_cut(value))
+
+
+def _worded(value: object) -> str:
+    """Parts of facts as the journal has them, not as Python would write them."""
+    if isinstance(value, msgspec.Struct | tuple | datetime | Decimal):
+        with contextlib.suppress(TypeError, ValueError, RecursionError):
+            text = msgspec.json.encode(value).decode()
+            return text[1:-1] if isinstance(value, datetime | Decimal) else text
+    return repr(value)
 
 
 def _indented(block: object) -> str:

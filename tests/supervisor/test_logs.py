@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import TextIO
 
@@ -18,6 +19,7 @@ import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
+from riskd.actors.messages import KeyChange, LimitChange
 from riskd.supervisor import logs
 
 SECRET = "hunter2"  # noqa: S105 - stands for one, in a variable that a traceback could show
@@ -116,6 +118,19 @@ def test_a_console_line_is_time_level_event_and_values(open_log: Open) -> None:
     log.logger.info("riskd.ready", socket="/run/riskd.sock", process_id=7)
     (line,) = log.lines()
     assert re.fullmatch(r"\S+Z \[info +\] riskd\.ready +socket=/run/riskd\.sock process_id=7", line)
+
+
+def test_what_a_fact_is_made_of_is_shown_as_the_journal_has_it(open_log: Open) -> None:
+    """And not in the words of a language that whoever is on call need not know."""
+    log = open_log("console")
+    changes = (
+        LimitChange(rule="a", how="tightened", keys=(KeyChange(key="max", old="2", new="1"),)),
+    )
+    at = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    log.logger.info("x", limit=Decimal("3.0"), until=at, changes=changes)
+    (line,) = log.lines()
+    told = '[{"rule":"a","how":"tightened","keys":[{"key":"max","old":"2","new":"1"}]}]'
+    assert line.endswith(f"limit=3.0 until=2026-01-02T03:04:05Z changes={told}")
 
 
 FORGED = "gate\n2024-01-01T00:00:00Z [info     ] all.is.well"
