@@ -13,6 +13,7 @@ import attrs
 import msgspec
 
 from ...messages.gate import OrderAsked, OrderDecided, Verdict
+from ..overrides import Override
 from .asked import Identity
 from .decision import Decided, Knowledge, decide, objects
 from .reply import instant
@@ -59,7 +60,7 @@ def explain(
     """What would be answered, and why. Nothing is changed by it."""
     decided = decide(order, who, known, moment, amends=amends)
     told = decide(order, who, known, moment, amends=amends, explains=True)
-    return Explained(order, decided, list(_rules(told)))
+    return Explained(order, decided, list(_rules(told, _waived_by(order, known))))
 
 
 def explained(lsn: int, fact: OrderDecided, known: Knowledge) -> Document:
@@ -124,21 +125,31 @@ def _differences(was: Verdict, again: Verdict) -> Iterator[Document]:
             yield {"field": name, "recorded": recorded, "recomputed": recomputed}
 
 
-def _rules(told: Decided) -> Iterator[Document]:
+def _waived_by(order: OrderAsked, known: Knowledge) -> Override | None:
+    """By what some rules do not count. Where it is good for nothing, no rule was asked."""
+    if order.override is None or known.overrides is None:
+        return None
+    return known.overrides.find(order.override)
+
+
+def _rules(told: Decided, override: Override | None) -> Iterator[Document]:
     """What each rule said that was asked."""
     view = told.view
-    if view is not None:
-        yield from (_rule(one.judge, one.found, view) for one in told.opinions)
+    if view is None:
+        return
+    for judge, found in told.opinions:
+        is_waived = override is not None and override.waives(judge)
+        yield _rule(judge, found, view, is_waived=is_waived)
 
 
-def _rule(judge: Judge[Any], found: Found, view: View) -> Document:
+def _rule(judge: Judge[Any], found: Found, view: View, *, is_waived: bool) -> Document:
     return {
         "rule": judge.id,
         "kind": judge.kind,
         "scope": judge.scope,
         "stage": judge.STAGE,
         "outcome": found.outcome,
-        "objects": objects(judge, found, view),
+        "objects": objects(judge, found, view) and not is_waived,
         "code": found.code,
         "limit": text(found.limit),
         "value": text(found.value),

@@ -12,6 +12,7 @@ from riskd.actors.core import overrides as core
 from riskd.actors.core.books import Books
 from riskd.actors.core.gate.asked import Identity
 from riskd.actors.core.gate.decision import Knowledge, decide
+from riskd.actors.core.gate.explained import Explained, explain
 from riskd.actors.core.gate.view import Moment
 from riskd.actors.core.halts import Halts, strictest
 from riskd.actors.core.kill_switch import Rules
@@ -177,7 +178,13 @@ class Room:
         return self.judge(self.order(name, qty, **more))
 
     def judge(self, order: OrderAsked, *, amends: bool = False) -> Verdict:
-        known = Knowledge(
+        return decide(order, Identity(), self.known(), self.moment, amends=amends).verdict
+
+    def explained(self, name: str | None, qty: str = "50") -> Explained:
+        return explain(self.order(name, qty), Identity(), self.known(), self.moment)
+
+    def known(self) -> Knowledge:
+        return Knowledge(
             books=self.books,
             rules=self.limits.rules,
             memories=self.limits.memories,
@@ -186,7 +193,6 @@ class Room:
             on_excess="block",
             overrides=self.overrides,
         )
-        return decide(order, Identity(), known, self.moment, amends=amends).verdict
 
     def send(
         self, name: str | None, qty: str = "50", *, amends: bool = False, **more: Any

@@ -53,6 +53,22 @@ def test_the_rules_that_it_does_not_name_go_on_counting(room_of: Any) -> None:
     assert both.decision == "allow"
 
 
+def test_what_is_explained_says_which_rules_did_not_count(room_of: Any) -> None:
+    """They say what they would have said, and none of them stood in the way."""
+    room = room_of(*ALL)
+    names = {each.id for each in ALL}
+
+    def objected(*rules: str) -> set[str]:
+        found = room.explained(room.approved(rules=list(rules)) if rules else None)
+        blocking = {row["rule"] for row in found.rules if row["outcome"] == "block"}
+        assert blocking == names
+        return {row["rule"] for row in found.rules if row["objects"]}
+
+    assert objected() == names
+    assert objected(ALL[1].id) == {ALL[0].id}
+    assert objected(*names) == set()
+
+
 def test_a_rule_that_is_not_named_may_cut_it_and_the_override_is_used(room_of: Any) -> None:
     size = MaxOrderQty(scope="account:main", max_qty=Decimal(10))
     room = room_of(size, MaxPosition(max_qty=Decimal(30), on_excess="scale_down"))
