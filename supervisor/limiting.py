@@ -137,6 +137,9 @@ class Limiting:
 
     async def _show(self, _caller: Caller, command: ShowLimits) -> Reply:
         given = self.in_force.now.rules
+        if command.account is not None and command.account not in self.books.accounts:
+            said = f"no account is called {command.account!r}"
+            raise CommandRefused("unknown_account", said)
         if command.after is not None and all(each.rule.id != command.after for each in given):
             said = f"no rule is called {command.after!r} any more; ask again from the beginning"
             raise CommandRefused("limits_changed", said)

@@ -15,6 +15,7 @@ from riskd.actors.messages import (
     LimitsChanged,
     OrderAsked,
     PreviewReload,
+    Refused,
     Reload,
     Reloaded,
     ReloadPreviewed,
@@ -100,7 +101,9 @@ def test_what_the_file_loosened_while_nobody_ran_is_in_force_when_riskd_serves(
     assert names.index("ledger") < names.index("limits") < names.index("settings")
 
 
-def test_what_was_decided_and_what_is_left_is_counted(start: Start, place: Path) -> None:
+def test_what_was_decided_and_what_is_left_is_counted_of_accounts_that_there_are(
+    start: Start, place: Path
+) -> None:
     loss = "[[rules]]\nkind = 'daily_loss'\nscope = 'account:main'\nmax_loss = '400'\n"
     daemon = start("--config", str(written(place, "2", loss))).wait_ready()
     daemon.ask(Freeze(scope="account:main", reason="to see it counted"))
@@ -115,3 +118,6 @@ def test_what_was_decided_and_what_is_left_is_counted(start: Start, place: Path)
     assert (check.name, check.count) == ("risk_gate_check_seconds", 1)
     left = {one.labels["rule"]: one.value for one in reply.gauges if "headroom" in one.name}
     assert left["daily_loss@account:main"] == "400"
+    refused = daemon.ask(ShowLimits(account="mian"))
+    assert isinstance(refused, Refused)
+    assert refused.code == "unknown_account"
