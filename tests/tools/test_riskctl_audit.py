@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import msgspec
 import pytest
 from click.testing import CliRunner, Result
 from riskd.actors.messages import (
@@ -17,7 +18,11 @@ from riskd.actors.messages import (
     Fact,
     Halt,
     HaltPlaced,
+    KeyChange,
     KillSwitchTriggered,
+    LimitChange,
+    Limits,
+    LimitsTightened,
     RecoveryStarted,
     Subscribe,
     Subscribed,
@@ -28,6 +33,7 @@ from riskd.adapters.disk import SystemDisk
 from riskd.supervisor.known import Known
 from riskd.supervisor.recall import open_ledger
 from riskd.tools.riskctl import audit, main, talk
+from riskd.tools.riskctl.page import Table
 
 ANA = By(via="socket", user_id=1000, user="ana", process_id=4711)
 NOBODY_KNOWN = By(via="signal", user_id=1001)
@@ -101,6 +107,21 @@ def test_who_did_what_from_where_is_read_from_the_files(state: Path) -> None:
     assert "scope=account:main" in table
     assert "until=elapsed seconds=900.0" in table
     assert table.endswith("4 acts\n")
+
+
+def test_a_change_of_limits_is_told_by_what_is_new_in_them() -> None:
+    """A fact of it holds all limits: nobody finds the one that was changed among hundreds."""
+    keys = (KeyChange(key="max_qty", old="2", new="1"),)
+    fact = LimitsTightened(
+        limits=Limits(on_excess="block", rules=(), settings=()),
+        changes=(LimitChange(rule="a@all", how="tightened", keys=keys),),
+        by=ANA,
+        reason="thin",
+    )
+    recorded = {"lsn": 1, "at": "now", "fact": msgspec.to_builtins(fact)}
+    (table, _) = audit.shown([audit.entry_of(recorded)])
+    assert isinstance(table, Table)
+    assert table.rows[0][-1] == "a@all=tightened(max_qty 2 -> 1) reason=thin"
 
 
 def test_acts_are_chosen_by_person_time_and_number(state: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 from riskd.actors.messages import Command, Explain, Explained, LimitPut, Reply, Supposed, WhatIf
-from riskd.tools.riskctl import explaining, main
+from riskd.tools.riskctl import explaining, main, page, show_explained
 
 Run = Callable[..., Result]
 
@@ -154,6 +154,27 @@ def test_a_decision_is_told_with_what_decided_it(run: Run, riskd: Riskd) -> None
     ]
 
 
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        ("0.009900990099009900990099009901", "0.00990099…"),
+        ("1.999999999", "1.99999999…"),
+        ("-0.123456789", "-0.12345678…"),
+        ("0.00000001", "0.00000001"),
+        ("12345678901", "12345678901"),
+        ("-", "-"),
+    ],
+)
+def test_a_long_number_is_cut_and_never_rounded_up(number: str, told: str) -> None:
+    assert page.brief(number) == told
+
+
+def test_a_journal_without_decisions_is_not_called_the_same() -> None:
+    (line,) = show_explained.recomputed({"decisions": 0, "unequal": 0, "told": []})
+    assert isinstance(line, page.Line)
+    assert "nothing was compared" in line.text
+
+
 def test_one_that_comes_out_otherwise_shows_both_and_ends_with_1(run: Run, riskd: Riskd) -> None:
     riskd.explanation = OTHER
     said = run("explain", "7")
@@ -170,7 +191,16 @@ def test_with_json_it_is_the_document_that_riskd_gave(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [(), ("x",), ("-7",), ("7", "--all"), ("7", "--from", "3"), ("7", "--to", "3")]
+    "words",
+    [
+        (),
+        ("x",),
+        ("-7",),
+        ("7", "--all"),
+        ("7", "--from", "3"),
+        ("7", "--to", "3"),
+        ("--all", "--from", "4", "--to", "3"),
+    ],
 )
 def test_what_is_no_question_about_a_decision_is_a_wrong_line(
     run: Run, riskd: Riskd, words: tuple[str, ...]
@@ -258,6 +288,18 @@ def test_a_line_that_is_no_order_is_named(
     assert said.exit_code == 2
     assert says in said.stderr
     assert riskd.asked == []
+
+
+def test_what_an_order_lacks_is_named_as_it_is_written_here(run: Run) -> None:
+    said = run("check", "--account", "main", "--side", "buy")
+    assert "an order needs --symbol, --qty" in said.stderr
+
+
+def test_an_order_may_name_an_override(run: Run, riskd: Riskd) -> None:
+    run(*WORDS, "--override", "ov1")
+    (asked,) = riskd.asked
+    assert isinstance(asked, WhatIf)
+    assert asked.orders[0].override == "ov1"
 
 
 @pytest.mark.parametrize(

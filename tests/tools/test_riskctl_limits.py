@@ -112,10 +112,10 @@ def run(asked: list[Command]) -> Run:
 def test_the_table_has_every_row_and_what_is_set_by_hand(run: Run, asked: list[Command]) -> None:
     said = run("limits")
     assert said.stdout.splitlines() == [
-        "rule            scope         limit      now      used    left  action  source",
-        "daily_loss@all  all           500        100      20.0 %  400   block   by hand",
-        "b               account:main  500        unknown  -       -     block   config",
-        "c               all           max_qty 2  -        -       -     block   config",
+        "rule            scope         limit          now    used  left  action  source",
+        "daily_loss@all  all           500            100  20.0 %   400  block   by hand",
+        "b               account:main  500        unknown       -     -  block   config",
+        "c               all           max_qty 2        -       -     -  block   config",
         "",
         "set by hand:",
         SET_SAID,

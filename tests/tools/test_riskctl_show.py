@@ -116,7 +116,10 @@ def test_a_duration_is_its_two_largest_units(seconds: float, words: str) -> None
 
 def test_halts_and_workers_get_tables_of_their_own() -> None:
     halts = [{"scope": "all", "mode": "halt"}, {"scope": "account:main", "until": "operator"}]
-    workers = [{"name": "mm-1", "state": "running"}, {"name": "mm-2", "load": 3}]
+    workers = [
+        {"name": "mm-1", "state": "running", "open": True},
+        {"name": "mm-2", "load": 3, "open": False, "state": None},
+    ]
     parts = show.status({**STATUS, "halts": halts, "workers": workers})
     first, second, _ = [part for part in parts if isinstance(part, Table)]
     assert (first.heads[0], first.rows) == (
@@ -127,7 +130,8 @@ def test_halts_and_workers_get_tables_of_their_own() -> None:
         ],
     )
     assert second == Table(
-        ("name", "state", "load"), [("mm-1", "running", "-"), ("mm-2", "-", "3")]
+        ("name", "state", "open", "load"),
+        [("mm-1", "running", "yes", "-"), ("mm-2", "-", "no", "3")],
     )
 
 

@@ -31,7 +31,8 @@ TAGS = tuple(
     if "by" in fact.__struct_fields__ or fact in (DaemonStarted, DaemonStopped)
 )
 _HEADS = ("at", "who", "from", "what", "about")
-_ASIDE = frozenset({"type", "by"})
+_ASIDE = frozenset({"type", "by", "limits"})
+"""`limits` are all limits, of which `changes` says what is new. The rest is there with --json."""
 
 
 @click.command()
@@ -180,9 +181,17 @@ def _pairs(fact: Mapping[str, Any]) -> Iterator[str]:
     for key, value in fact.items():
         if key in _ASIDE or value is None:
             continue
-        if isinstance(value, Mapping):
+        if key == "changes":
+            yield from (_change(each) for each in value)
+        elif isinstance(value, Mapping):
             # What kind it is comes first: `until=elapsed seconds=900.0`.
             yield from [f"{key}={value['type']}"] if "type" in value else []
             yield from _pairs(value)
         else:
             yield f"{key}={plain(value)}"
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    """`max_position@account:main=tightened(max_qty 2 -> 1.5)`."""
+    keys = ", ".join(f"{key['key']} {key['old']} -> {key['new']}" for key in change["keys"])
+    return f"{change['rule']}={change['how']}" + (f"({keys})" if keys else "")

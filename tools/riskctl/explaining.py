@@ -27,6 +27,7 @@ LINE_BYTES_MAX = 16_384
 LSN_MAX = 2**63 - 1
 _ID = re.compile(r"[0-9]{1,18}\Z")
 _SHOCK = re.compile(r"([^=\s]{1,64})=(\S{1,64})\Z")
+_NEEDED = ("account", "symbol", "side", "qty")
 _LSN = click.IntRange(1, LSN_MAX)
 Document = dict[str, Any]
 
@@ -79,6 +80,8 @@ def explain(
         raise click.UsageError("name a DECISION_ID, or give --all")
     if not every and (first or last):
         raise click.UsageError("--from and --to go with --all")
+    if first and last and first > last:
+        raise click.UsageError(f"--from {first} is behind --to {last}")
     if every:
         from .recomputing import recompute  # noqa: PLC0415 - see above
 
@@ -156,6 +159,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         ("--stop-loss", "Where its protective stop will be."),
         ("--strategy", "Whose it is."),
         ("--exchange", "Where it is meant for."),
+        ("--override", "The override that it names."),
         ("--client-order-id", "Its id.  [default: one that nobody else has]"),
     )
     for name, words in reversed(named):
@@ -196,6 +200,8 @@ def check(
     given = {key: value for key, value in fields.items() if value is not None}
     if (batch is None) == (not given):
         raise click.UsageError("say what the order is, or where a --batch of them lies")
+    if batch is None and (missing := [name for name in _NEEDED if name not in given]):
+        raise click.UsageError(f"an order needs {', '.join(f'--{name}' for name in missing)}")
     try:
         orders = [_order(given)] if batch is None else _batch(batch)
     except msgspec.ValidationError as error:

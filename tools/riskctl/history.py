@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
+import click
 import msgspec
 
 from ...actors.core.selection import ALL, Selection, matches
@@ -31,7 +32,6 @@ from .page import Line, Table, clean
 from .talk import REFUSED, Failure, emit, settings
 
 BATCH_BYTES = 1_048_576
-_NAME_ONE = "name a journal that this user may read, with --dir"
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:+")
 
 Facts = list[tuple[int, bytes]]
@@ -97,8 +97,18 @@ def reading(path: Path) -> Iterator[None]:
     except JournalError as error:
         raise _refused(str(error)) from error
     except OSError as error:
-        what, remedy = why_unread(error, _NAME_ONE)
+        what, remedy = why_unread(
+            error, f"name a journal that this user may read, with {_option()}"
+        )
         raise _refused(f"{error.filename or path}: {what}; {remedy}") from error
+
+
+def _option() -> str:
+    """By which the command that runs now is told where to look."""
+    context = click.get_current_context(silent=True)
+    options = () if context is None else context.command.params
+    named = (name for option in options if option.name == "directory" for name in option.opts)
+    return next(named, "--dir")
 
 
 def _refused(message: str) -> Failure:
@@ -111,14 +121,14 @@ def place(given: Path | None) -> Path:
         try:
             given = default_state_dir(os.environ, os.getuid())
         except PathRefused as error:
-            raise _refused(f"{error}; or name the journal with --dir") from error
+            raise _refused(f"{error}; or name the journal with {_option()}") from error
     inner = given / "journal"
     with reading(given):
         names = SystemDisk().names(given)
         directory = inner if inner.name in names and inner.is_dir() else given
         held = SystemDisk().names(directory)
         if not segment_firsts(held) and ARCHIVE not in held:
-            raise _refused(f"{directory}: there is no journal in it; name one with --dir")
+            raise _refused(f"{directory}: there is no journal in it; name one with {_option()}")
     return directory
 
 

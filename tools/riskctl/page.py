@@ -36,11 +36,22 @@ Page = Sequence[Line | Table]
 
 GAP = 2
 """Between columns."""
+PLACES = 8
+"""Behind the point. As many as the smallest lots have."""
 
 
 def clean(text: str) -> str:
     """The text without anything that a terminal would obey."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "?" for c in text)
+
+
+def brief(number: str) -> str:
+    """A number that a person can take in: what is behind so many places is cut off, never rounded
+    up, and that it is cut off is shown. --json has all of it."""
+    whole, point, places = number.partition(".")
+    if len(places) <= PLACES or not places.isdecimal():
+        return number
+    return f"{whole}{point}{places[:PLACES]}…"
 
 
 class Unprinted(Exception):

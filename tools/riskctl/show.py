@@ -43,7 +43,8 @@ def _canary(canary: Document | None) -> str:
     if canary.get("warning"):
         return f"WARNING: {canary['warning']}"
     at = canary.get("last_at")
-    return f"{canary.get('answers')} right answers" + (f", the last at {at}" if at else "")
+    answers = halting.count(int(canary.get("answers") or 0), "right answer")
+    return answers + (f", the last at {at}" if at else "")
 
 
 def _journal(journal: Document) -> str:
@@ -124,8 +125,15 @@ def _records(title: str, records: Sequence[Document]) -> Page:
     if not records:
         return []
     heads = tuple(dict.fromkeys(key for record in records for key in record))
-    rows = [tuple(str(record.get(head, _NONE)) for head in heads) for record in records]
+    rows = [tuple(_cell(record.get(head)) for head in heads) for record in records]
     return [Line(""), Line(f"{title}:"), Table(heads, rows)]
+
+
+def _cell(value: object) -> str:
+    """In the words of people, not of a language."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return _NONE if value is None else str(value)
 
 
 # --- actors ---------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .page import Line, Mood, Page, Table
+from .page import Line, Mood, Page, Table, brief
 from .show_halting import count, inner, moment
 
 Document = Mapping[str, Any]
@@ -56,6 +56,8 @@ def supposed(document: Document) -> Page:
 def recomputed(document: Document) -> Page:
     """Of every decision of a range."""
     number, unequal = int(document.get("decisions") or 0), int(document.get("unequal") or 0)
+    if not number:
+        return [Line("there are no decisions in it, and nothing was compared", "warn")]
     if not unequal:
         return [Line(f"{count(number, 'decision')}, and each comes out the same, byte for byte")]
     lines = [Line(f"{count(number, 'decision')}, of which {unequal} COME OUT OTHERWISE:", "bad")]
@@ -91,7 +93,11 @@ def _verdict(document: Document, verdict: Document) -> Iterator[Line]:
     yield Line(f"{decision} {verdict.get('qty')} ({code}): {verdict.get('reason')}", mood)
     if document.get("decided_by"):
         yield Line(f"decided by {document['decided_by']}")
-    told = [f"{name} {verdict[key]}" for key, name in _NUMBERS if verdict.get(key) is not None]
+    told = [
+        f"{name} {brief(str(verdict[key]))}"
+        for key, name in _NUMBERS
+        if verdict.get(key) is not None
+    ]
     if told and decision != "allow":
         yield Line(", ".join(told))
 
@@ -112,5 +118,5 @@ def _row(row: Document) -> tuple[str, ...]:
     code, outcome = row.get("code"), str(row.get("outcome"))
     said = outcome if code in ("ok", row.get("kind")) else f"{outcome}: {code}"
     told = said if row.get("objects") or outcome in ("pass", "warn") else f"{said} (let pass)"
-    keys = ("limit", "value", "headroom", "max_qty", "missing")
-    return (str(row.get("rule")), told, *(str(row.get(key) or _NONE) for key in keys))
+    numbers = (brief(str(row.get(key) or _NONE)) for key, _ in _NUMBERS)
+    return (str(row.get("rule")), told, *numbers, str(row.get("missing") or _NONE))

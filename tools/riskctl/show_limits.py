@@ -4,11 +4,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...actors.messages import LimitChange
-from .page import Line, Mood, Page, Table
+from .page import Line, Mood, Page, Table, brief
 
 Document = Mapping[str, Any]
 
 _HEADS = ("rule", "scope", "limit", "now", "used", "left", "action", "source")
+_NUMBERS = frozenset({"now", "used", "left"})
+_SPARE = ("scope", "source", "left", "action")
+"""The rule's name says the scope, and what was set by hand is listed below."""
 _NONE = "-"
 _MOODS: Mapping[object, Mood] = {"block": "bad", "cap": "bad", "warn": "warn", "unknown": "warn"}
 _HOW: Mapping[str, Mood] = {
@@ -27,7 +30,7 @@ def limits(document: Document) -> Page:
     moods: list[Mood] = [_MOODS.get(row.get("outcome"), "plain") for row in found]
     lines = list(_settings(found))
     return [
-        Table(_HEADS, [_row(row) for row in found], moods),
+        Table(_HEADS, [_row(row) for row in found], moods, _NUMBERS, _SPARE),
         *([Line(""), Line("set by hand:"), *lines] if lines else []),
     ]
 
@@ -39,9 +42,9 @@ def _row(row: Document) -> tuple[str, ...]:
         str(row.get("rule", "unknown")),
         str(row.get("scope", "unknown")),
         _limit(row),
-        "unknown" if is_unknown else str(row.get("value") or _NONE),
+        "unknown" if is_unknown else brief(str(row.get("value") or _NONE)),
         _NONE if used is None else f"{used} %",
-        str(row.get("headroom") or _NONE),
+        brief(str(row.get("headroom") or _NONE)),
         str(row.get("action", "unknown")),
         "by hand" if row.get("set") else str(row.get("source", "unknown")),
     )
@@ -51,7 +54,7 @@ def _limit(row: Document) -> str:
     """What it has measured against, or what is written; and by what it is less than that."""
     factor = row.get("factor") or {}
     if row.get("limit") is not None:
-        found = str(row["limit"])
+        found = brief(str(row["limit"]))
     else:
         keys = {**(row.get("keys") or {}), **(factor.get("keys") or {})}
         found = ", ".join(f"{key} {value}" for key, value in keys.items()) or _NONE

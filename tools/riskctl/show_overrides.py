@@ -7,18 +7,24 @@ from .page import Line, Mood, Page, Table
 
 Document = Mapping[str, Any]
 
-_HEADS = ("override", "state", "order", "rules", "until", "asked by", "approved by", "used by")
+_HEADS = ("override", "state", "order", "asked by", "approved by", "until", "used by")
+_SPARE = ("used by", "until")
 _NONE = "-"
 _MOODS: Mapping[object, Mood] = {"requested": "warn", "approved": "warn"}
 
 
 def overrides(document: Document) -> Page:
-    """A row each; those that wait for somebody or permit something stand out."""
+    """A row each, in which those that wait for somebody or permit something stand out; and below
+    what each is about."""
     found = document.get("overrides") or []
     if not found:
         return [Line("no overrides")]
     moods: list[Mood] = [_MOODS.get(row.get("state"), "plain") for row in found]
-    return [Table(_HEADS, [_row(row) for row in found], moods)]
+    return [
+        Table(_HEADS, [_row(row) for row in found], moods, spare=_SPARE),
+        Line(""),
+        *(Line(f"  {_about(row)}", mood) for row, mood in zip(found, moods, strict=True)),
+    ]
 
 
 def _row(row: Document) -> tuple[str, ...]:
@@ -26,12 +32,16 @@ def _row(row: Document) -> tuple[str, ...]:
         str(row.get("override", "unknown")),
         str(row.get("state", "unknown")),
         order(row),
-        ", ".join(row.get("rules") or []) or _NONE,
-        _moment(row.get("until")),
         str(row.get("requested_by") or _NONE),
         str(row.get("approved_by") or _NONE),
+        _moment(row.get("until")),
         str(row.get("used_by") or _NONE),
     )
+
+
+def _about(row: Document) -> str:
+    rules = ", ".join(row.get("rules") or []) or "no rule"
+    return f"{row.get('override')}: {rules} would not count, because: {row.get('reason')}"
 
 
 def order(row: Document) -> str:

@@ -18,6 +18,7 @@ _FIGURES = (
     ("net x", "net_leverage"),
     ("largest %", "concentration_pct"),
 )
+_SPARE = ("net x", "week", "gross x", "largest %", "day")
 
 
 def risk(document: Document) -> Page:
@@ -28,7 +29,7 @@ def risk(document: Document) -> Page:
     rows = [_row(row) for row in scopes]
     return [
         Line(f"risk signal: {level}", _MOODS.get(level, "warn")),
-        *([Table(heads, rows, _moods(scopes), _numbers(), ("net x", "week"))] if rows else []),
+        *([Table(heads, rows, _moods(scopes), _numbers(), _SPARE)] if rows else []),
         *_issues(scopes, "scope"),
         *_sources(sources),
     ]
