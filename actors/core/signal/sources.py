@@ -76,7 +76,9 @@ def read(text: str) -> Said:
 
 
 def signal_of(said: Said | Signal) -> RiskSignal:
-    level = said.level
+    """What contradicts itself counts as the worst that it says."""
+    is_critical = bool(said.critical_issues) or said.tier == "emergency"
+    level: RiskLevel = "critical" if is_critical else said.level
     return RiskSignal(
         level=level,
         score=SCORE_OF[level] if said.score is None else said.score,

@@ -89,6 +89,13 @@ def test_score_and_tier_are_those_of_the_level_unless_they_are_said() -> None:
     assert (said.score, said.tier) == (70, "reduced")
 
 
+@pytest.mark.parametrize("more", ['"critical_issues":["unwell"]', '"tier":"emergency"'])
+@pytest.mark.parametrize("level", ["info", "warning"])
+def test_what_contradicts_itself_counts_as_the_worst_that_it_says(level: str, more: str) -> None:
+    said = signal_of(read(f'{{"level":"{level}",{more}}}'))
+    assert (said.level, said.score, said.tier) == ("critical", 100, "emergency")
+
+
 @pytest.mark.parametrize(
     "ts", ["yesterday", "2026-03-04T12:01:01Z", 10**30, "2026-03-04T11:58:59Z"]
 )
