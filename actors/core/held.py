@@ -34,6 +34,8 @@ from .book.times import EARLIEST, text
 Owners = tuple[str, ...]
 """The scopes of parts, `strategy:…` and `worker:…`."""
 EVERYWHERE = (Mark, Fx, Session, Tick)
+PARTS_MAX = 1_000
+"""Of an account, from where on no other strategy gets one: each mark is told to all of them."""
 
 
 class Equity(msgspec.Struct, frozen=True, array_like=True):

@@ -71,6 +71,7 @@ Code = Literal[
     "symbol_denied",
     "symbol_not_allowed",
     "too_many_digits",
+    "too_many_strategies",
     "trade_lockout",
     "trades_per_hour",
     "trades_per_minute",

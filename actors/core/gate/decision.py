@@ -28,7 +28,7 @@ from ...messages.reasons import Code
 from ..book.numbers import ZERO, exact
 from ..book.orders import Working
 from ..books import Books
-from ..held import Held
+from ..held import PARTS_MAX, Held
 from ..overrides import Override, Overrides, refusal
 from ..signal.signals import Raised
 from .answers import Answered, Answers
@@ -167,6 +167,8 @@ def _decide(
     again = None if amends else _answered(order, who, known, held)
     if again is not None:
         return Decided(again.verdict, (), inside, again=again)
+    if order.strategy is not None and len(held.parts) >= PARTS_MAX:
+        _check_part(order, held, inside)
     try:
         asked = read(order, who)
     except Unreadable as error:
@@ -180,6 +182,13 @@ def _decide(
     judges = _judges(known, view)
     opinions = ask(judges, view)
     return Decided(_verdict(known, asked, opinions, view, judges), opinions, inside, view)
+
+
+def _check_part(order: OrderAsked, held: Held, inside: tuple[str, ...]) -> None:
+    """A strategy is whatever an order says, and each that is permitted anything has a book."""
+    if f"strategy:{order.strategy}" not in held.parts:
+        scope = f"account:{order.account}"
+        raise _Blocked("too_many_strategies", rule="identity", scope=scope, scopes=inside)
 
 
 def _overriding(known: Knowledge, asked: Asked, view: View, name: str) -> Decided:

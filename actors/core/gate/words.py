@@ -22,6 +22,7 @@ SENTENCES: Mapping[str, str] = {
     "position_keeper_unavailable": "nobody keeps the positions now, and the order adds risk",
     "not_your_account": "{scope} is not this caller's",
     "not_your_strategy": "the strategy is not this caller's, in {scope}",
+    "too_many_strategies": "{scope} has as many strategies and workers as it can have",
     "unknown_account": "{scope} is none that riskd keeps",
     "account_closed": "{scope} is closed: the configuration does not name it",
     "wrong_exchange": "{scope} trades at another exchange than the order says",

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from riskd.actors.core.gate import decision
 from riskd.actors.core.gate.asked import Identity
 from riskd.actors.core.gate.decision import decide
 from riskd.actors.core.gate.view import Moment
@@ -357,6 +358,21 @@ def test_whole_numbers_may_be_numbers(desk: Desk, number: int) -> None:
 def test_a_closed_account_takes_no_order(desk: Desk) -> None:
     desk.books.accounts["main"].about.is_open = False
     assert desk.check(order()).code == "account_closed"
+
+
+def test_an_account_has_so_many_strategies_and_no_more(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks can make up as many names as he likes, and each has a book."""
+    monkeypatch.setattr(decision, "PARTS_MAX", 2)
+    parts = desk.books.accounts["main"].parts
+    for name in "abc":
+        desk.check(order(name, strategy=name, qty="1"))
+    assert set(parts) == {"strategy:a", "strategy:b"}
+    refused = desk.check(order("d", strategy="d", qty="1"))
+    assert (refused.code, refused.rule) == ("too_many_strategies", "identity")
+    assert desk.check(order("e", strategy="a", qty="1")).decision == "allow"
+    assert desk.check(order("f", qty="1")).decision == "allow"
 
 
 def test_what_is_gone_makes_room(limited: Desk) -> None:
