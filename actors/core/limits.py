@@ -78,25 +78,26 @@ class Configured(NamedTuple):
 
 def adopt(old: Limits, said: Configured) -> Limits:
     """The limits once the configuration says this. What persons have set stays, where the
-    configuration says of it what it said before."""
+    configuration says of it what it said before, and where it stood: a configuration that says the
+    same changes nothing."""
     before = {given.rule.id: configured(given) for given in old.rules}
     of_rule: dict[str, list[Setting]] = {}
     for setting in old.settings:
         of_rule.setdefault(setting.rule, []).append(setting)
-    found, kept = [], []
+    found, kept = [], set[tuple[str, str]]()
     for rule, source in said.rules:
         settings = _still_set(before.get(rule.id), rule, of_rule.get(rule.id, []))
         now = _all_set(rule, settings)
         if now is None:
             now, settings = rule, []
         found.append(Given(rule=now, source=source, configured=rule if settings else None))
-        kept += settings
+        kept.update((each.rule, each.key) for each in settings)
     return Limits(
         on_excess=said.on_excess,
         on_excess_of=dict(said.on_excess_of),
         factors=dict(said.factors),
         rules=tuple(found),
-        settings=tuple(kept),
+        settings=tuple(each for each in old.settings if (each.rule, each.key) in kept),
     )
 
 

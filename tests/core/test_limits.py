@@ -345,6 +345,16 @@ def test_what_a_person_has_set_stays_when_the_file_says_what_it_said() -> None:
     assert again.settings == now.settings
 
 
+def test_a_file_that_says_what_it_said_changes_nothing_in_whatever_order_things_were_set() -> None:
+    """Or a reload would make every ticket stale, and say that something was tightened."""
+    rules = (position(2), order(5))
+    for first, second in ((POSITION, rules[1].id), (rules[1].id, POSITION)):
+        old = put(put(limits(*rules), first, "max_qty", "1"), second, "max_qty", "1")
+        assert [each.rule for each in old.settings] == [first, second]
+        assert read(old, *rules) == old
+        assert way(old, read(old, *rules)) == []
+
+
 @pytest.mark.parametrize("said", [position(3), position(1), position("1.5")])
 def test_the_file_wins_where_it_says_something_else_of_the_key_and_that_is_told(
     said: MaxPosition,
