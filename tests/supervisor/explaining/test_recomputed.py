@@ -56,8 +56,8 @@ def test_ten_thousand_decisions_of_a_random_day_come_out_the_same_byte_for_byte(
 
 def test_the_day_has_every_kind_of_rule(day: Day) -> None:
     """Or what one of them rests on could come from elsewhere than facts, and nobody would know."""
-    *_, (_, _, known) = folded(day.facts)
-    assert {judge.kind for judge in known.rules.judges} == set(get_args(RuleKind))
+    rules = day.known.limits.rules
+    assert {judge.kind for judge in rules.judges} == set(get_args(RuleKind))
 
 
 def expect_all_told(lsn: int, fact: OrderDecided, known: Knowledge) -> None:
