@@ -7,6 +7,7 @@ in by itself: all of it read or written at once would keep those waiting who ask
 
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ import msgspec
 import trio
 
 from ..actors.control import CommandRefused, CommandUnavailable, Handler
-from ..actors.core.access import Caller
+from ..actors.core.access import Caller, Role
 from ..actors.core.gate.asked import Identity
 from ..actors.core.gate.decision import Knowledge
 from ..actors.core.gate.explained import considered, explain
@@ -59,6 +60,8 @@ class Studies:
     clock: Clock
     outside: Outside
     _line: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    _others: trio.Lock = attrs.field(factory=trio.Lock, init=False)
+    """Where all but operators wait, so that one of them at most stands in the line."""
 
     def handlers(self) -> Mapping[type[Command], Handler]:
         return {Explain: self._explain, WhatIf: self._what_if}
@@ -73,10 +76,10 @@ class Studies:
             said = f"there is no decision {lsn}: the newest fact is {newest}"
             raise CommandRefused("no_decision", f"{said}; see `riskctl journal tail`")
         request = ExplainRequest(str(self._directory), lsn, caller.worker)
-        (found,) = await self._study(request)
+        (found,) = await self._study(request, caller.role)
         return Explained(explanation=found)
 
-    async def _what_if(self, _caller: Caller, command: WhatIf) -> Reply:
+    async def _what_if(self, caller: Caller, command: WhatIf) -> Reply:
         if not (command.marks or command.limits or command.together):
             return await self._judged(command)
         self._known(command)
@@ -84,7 +87,7 @@ class Studies:
         request = SupposeRequest(
             str(self._directory), lsn, self.clock.now(), self.clock.monotonic_s(), command
         )
-        return Supposed(lsn=lsn, decisions=await self._study(request))
+        return Supposed(lsn=lsn, decisions=await self._study(request, caller.role))
 
     def _known(self, command: WhatIf) -> Knowledge:
         """What there is to judge by, if so much can be told at once."""
@@ -111,18 +114,20 @@ class Studies:
 
     # --- a process
 
-    async def _study(self, request: Request) -> list[Written]:
-        with trio.move_on_after(LINE_S) as patience:
-            await self._line.acquire()
-        if patience.cancelled_caught:
-            raise CommandUnavailable("others are being answered; ask again")
-        try:
-            said = msgspec.json.encode(request)
-            ran = await self.outside.ask([sys.executable, *START], said, STUDY_S)
-        except OSError as error:
-            raise CommandUnavailable(f"no process could be started for it: {error}") from error
-        finally:
-            self._line.release()
+    async def _study(self, request: Request, role: Role) -> list[Written]:
+        lines = (self._line,) if role == Role.OPERATOR else (self._others, self._line)
+        with ExitStack() as places:
+            with trio.move_on_after(LINE_S) as patience:
+                for line in lines:
+                    await line.acquire()
+                    places.callback(line.release)
+            if patience.cancelled_caught:
+                raise CommandUnavailable("others are being answered; ask again")
+            try:
+                said = msgspec.json.encode(request)
+                ran = await self.outside.ask([sys.executable, *START], said, STUDY_S)
+            except OSError as error:
+                raise CommandUnavailable(f"no process could be started for it: {error}") from error
         return _found(ran)
 
 

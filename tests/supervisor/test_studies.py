@@ -1,5 +1,6 @@
 """Questions that a study answers: one at a time, for so long, and with words for what is wrong."""
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -116,6 +117,27 @@ async def test_there_is_one_at_a_time_and_who_waits_too_long_is_told(
     assert sorted(told) == ["answered", "answered", "told", "told"]
     assert outside.most == 1
     await explain(studies)
+
+
+async def test_an_operator_is_answered_however_many_others_ask(
+    studies: Studies, outside: Outside, autojump_clock: MockClock
+) -> None:
+    outside.takes_s = LINE_S * 0.4
+    worker = Caller(Peer(0, 0, 1), Role.WORKER, Launch("mm-1", b""))
+
+    async def ask() -> None:
+        while True:
+            with contextlib.suppress(CommandUnavailable):
+                await studies.handlers()[Explain](worker, Explain(decision_id="7"))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(20):
+            nursery.start_soon(ask)
+        await trio.sleep(1)
+        for _ in range(5):
+            assert isinstance(await explain(studies), Explained)
+        assert outside.most == 1
+        nursery.cancel_scope.cancel()
 
 
 async def test_who_is_cancelled_gives_his_place_to_the_next(
