@@ -433,8 +433,8 @@ def test_without_riskd_it_is_3_and_says_which_socket_and_what_to_do(
     assert said.stderr.count("\n") == 1
     as_json = run(place, *words, "--json")
     error = json.loads(as_json.stdout)["error"]
-    assert as_json.exit_code == 3
-    assert (error["code"], error["reason"]) == ("not_reachable", "no_such_file")
+    found = (as_json.exit_code, error["code"], error["reason"])
+    assert found == (3, "not_reachable", "no_such_file")
     assert error["socket"] == str(place)
 
 
@@ -451,8 +451,8 @@ def test_a_silent_riskd_is_3_for_a_question_and_4_for_a_change(
         (["config", "reload"], 4, "not_confirmed"),
     ):
         said = run(scripted(script), "--timeout", "0.05", "--json", *words)
-        assert said.exit_code == status
-        assert json.loads(said.stdout)["error"]["code"] == code
+        assert (said.exit_code, json.loads(said.stdout)["error"]["code"]) == (status, code)
+        assert "riskd run" not in said.stdout, "it is there already"
 
 
 @pytest.mark.parametrize("answer", [b"", b'{"type":"error","code":"not_confirmed","message":""}\n'])

@@ -26,6 +26,11 @@ TIMEOUT_S = 5.0
 COMPLETION_TIMEOUT_S = 0.5
 """A person has pressed Tab and waits; no names are better than late ones."""
 _REMEDY = "start it with `riskd run`, or name its socket with --socket or $RISKD_SOCKET"
+_REMEDIES = {
+    "timeout": "it is there, and busy or stuck: see its log, or wait longer with --timeout",
+    "permission": "ask its owner, or see security.group of its configuration",
+}
+"""For what nobody mends by starting another one."""
 
 R = TypeVar("R", bound=Reply)
 
@@ -117,9 +122,10 @@ def _not_confirmed(path: Path, message: str) -> Failure:
 
 
 def not_reachable(path: Path, error: NotReachable) -> Failure:
-    """There is no riskd, and what to do about it."""
+    """There is no answer, and what to do about it."""
     reason = {"socket": str(path), "reason": error.reason}
-    return Failure(NOT_REACHABLE, "not_reachable", f"{error}; {_REMEDY}", **reason)
+    said = f"{error}; {_REMEDIES.get(error.reason, _REMEDY)}"
+    return Failure(NOT_REACHABLE, "not_reachable", said, **reason)
 
 
 def not_understood(path: Path, message: str, *, changes: bool = False) -> Failure:
