@@ -202,7 +202,7 @@ class Orders:
         who = self.who(caller)
         if who.worker is None:
             return account
-        if who.account == NOWHERE or account not in (None, who.account):
+        if who.account in (None, NOWHERE) or account not in (None, who.account):
             said = f"worker {who.worker!r} speaks of its own account alone"
             raise CommandRefused("not_your_account", said)
         return who.account

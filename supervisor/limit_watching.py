@@ -82,9 +82,12 @@ class LimitWatching:
     async def _answer_venue(self, caller: Caller, command: VenueSays) -> Reply:
         if caller.worker is not None:
             who = self.identity(caller.worker)
-            if who is None or who.account not in (None, command.account):
+            if who is None or who.account != command.account:
                 said = f"{command.account!r} is no account of {caller.worker!r}"
                 return Refused(id=command.id, code="not_your_account", message=said)
+            if command.can_trade:
+                said = "a worker can only say that it can't trade: an operator says that it can"
+                return Refused(id=command.id, code="only_operators", message=said)
         return await self._ask(Stated(command, caller.worker))
 
     async def _ask(self, message: Edge | Stated) -> Reply:

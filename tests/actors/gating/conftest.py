@@ -74,7 +74,11 @@ class Desk:
         self.failure: str | None = None
         self.doubt: str | None = None
         self.is_serving = self.keeps_positions = True
-        self.workers = {"mm-1": Identity("mm-1", "main", None), "mm-2": Identity("mm-2", "main")}
+        self.workers = {
+            "mm-1": Identity("mm-1", "main", None),
+            "mm-2": Identity("mm-2", "main"),
+            "of-none": Identity("of-none"),
+        }
         self.gate = Gate(
             books=self.books,
             halts=self.halts,

@@ -362,6 +362,10 @@ async def test_a_workers_mark_is_one_of_its_own_account(desk: Desk) -> None:
     assert desk.books.accounts["other"].book.worth.mark_now("X") == 100
     told = Marked(symbol="X", price="110", account="other")
     assert await refused(desk, told, worker()) == "not_your_account"
+    for name in ("of-none", "stranger"):
+        told = Marked(symbol="X", price="120")
+        assert await refused(desk, told, worker(name)) == "not_your_account"
+    assert desk.books.accounts["other"].book.worth.mark_now("X") == 100
 
 
 # --- the disk -------------------------------------------------------------------------------------

@@ -295,7 +295,9 @@ class Host:
             session_end=brakes.session_end,
             news=ledger.news,
             registry=brakes.registry,
-            identity={"mm-1": Identity("mm-1", "main", "mm")}.get,
+            identity={
+                "mm-1": Identity("mm-1", "main", "mm"), "of-none": Identity("of-none"),
+            }.get,
         )  # fmt: skip
         life = Life(ledger, known.books, limits, brakes, page, witness, watching)
         life.make(

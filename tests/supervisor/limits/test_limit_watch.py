@@ -282,6 +282,7 @@ def test_a_worker_tells_of_its_own_account_and_nobody_of_one_that_there_is_not(
         for account, worker, code in (
             ("other", "mm-1", "not_your_account"),
             ("main", "another", "not_your_account"),
+            ("main", "of-none", "not_your_account"),
             ("third", None, "unknown_account"),
         ):
             reply: Any = await life.venue(account, can_trade=False, worker=worker)
@@ -289,6 +290,21 @@ def test_a_worker_tells_of_its_own_account_and_nobody_of_one_that_there_is_not(
         reply = await life.venue("main", can_trade=False, ts="yesterday")
         assert reply.code == "invalid_value"
         assert life.told(VenueStated) == []
+
+    assert hosts(schema.AuthLoss()).run(script)
+
+
+def test_only_an_operator_says_that_an_account_can_trade(hosts: Hosts) -> None:
+    async def script(life: Life) -> None:
+        reply: Any = await life.venue("main", can_trade=True, worker="mm-1")
+        assert (reply.code, life.told(VenueStated)) == ("only_operators", [])
+        await life.venue("main", can_trade=False, worker="mm-1")
+        for _ in range(3):
+            reply = await life.venue("main", can_trade=True, worker="mm-1")
+            assert reply.code == "only_operators"
+        assert [said.can_trade for said in life.told(VenueStated)] == [False]
+        await life.venue("main", can_trade=True)
+        assert [said.worker for said in life.told(VenueStated)] == ["mm-1", None]
 
     assert hosts(schema.AuthLoss()).run(script)
 
