@@ -12,6 +12,9 @@ The answer must be a block, and the code that of what is wrong. Before that come
 everything is halted, or riskd knows that it can't judge, each order is blocked for that, which is
 as good. Everything else is a failure: not the order was wrong, but the gate.
 
+Only what is too large is so by limits that may change between the question and its answer, and then
+the answer proves nothing: it may be right by the new ones.
+
 No rule counts these orders, no book reserves anything for them, whatever is answered, and the gate
 remembers the last one alone. They are known by who asks: riskd's own process, by the kernel's word,
 which nobody else can be.
@@ -26,9 +29,11 @@ from ..messages.accounts import Listing
 from ..messages.canary import CanaryKind
 from ..messages.reasons import Code
 from .book.numbers import fault, shown
+from .books import Books
 from .gate.asked import CANARY
 from .gate.decision import Knowledge
 from .gate.rules.order import on_lot
+from .gate.ruleset import Ruleset
 
 KINDS: tuple[CanaryKind, ...] = (
     "unknown_symbol",
@@ -54,12 +59,23 @@ NOWHERE = "X"
 """A symbol for what is refused before anybody looks at it."""
 
 
+class Ground(NamedTuple):
+    """What an order is too large by. Equal: nothing of it has changed since, not even there and
+    back."""
+
+    books: Books
+    revision: int
+    rules: Ruleset
+
+
 class Question(NamedTuple):
-    """An order, and the codes that fit; any, if there are none."""
+    """An order, and the codes that fit; any, if there are none. `ground`: by what it is wrong;
+    None: by nothing that is known."""
 
     kind: CanaryKind
     order: OrderAsked
     codes: frozenset[Code]
+    ground: Ground | None = None
 
 
 def question(
@@ -118,20 +134,28 @@ def _too_large(known: Knowledge, name: str, account: str, listing: Listing) -> Q
     """None: nothing that is known must refuse it, however large it is."""
     if listing.max_qty is not None:
         order = _large(name, account, listing, listing.max_qty)
-        return None if order is None else Question("too_large", order, frozenset({"qty_above_max"}))
+        return _asked(order, frozenset({"qty_above_max"}), known)
     place = known.rules.place(known.books, _order(name, account, listing.symbol, "1"), CANARY)
     for judge in () if place is None else place.judges:
         rule = judge.config
-        if isinstance(rule, schema.MaxOrderQty) and judge.blocks and _refuses(rule, known):
-            order = _large(name, account, listing, rule.max_qty)
+        if isinstance(rule, schema.MaxOrderQty) and judge.blocks and _refuses(rule, known, account):
             # Whichever rule comes first: this one refuses it for sure.
-            return None if order is None else Question("too_large", order, frozenset())
+            return _asked(_large(name, account, listing, rule.max_qty), frozenset(), known)
     return None
 
 
-def _refuses(rule: schema.MaxOrderQty, known: Knowledge) -> bool:
+def _refuses(rule: schema.MaxOrderQty, known: Knowledge, account: str) -> bool:
     """It does not let pass what is left."""
-    return (rule.on_excess or known.on_excess) == "block"
+    default = known.on_excess_of.get(account, known.on_excess)
+    return (rule.on_excess or default) == "block"
+
+
+def _asked(order: OrderAsked | None, codes: frozenset[Code], known: Knowledge) -> Question | None:
+    return None if order is None else Question("too_large", order, codes, _ground(known))
+
+
+def _ground(known: Knowledge) -> Ground:
+    return Ground(known.books, known.books.revision, known.rules)
 
 
 def _large(name: str, account: str, listing: Listing, most: Decimal) -> OrderAsked | None:
@@ -150,6 +174,13 @@ def wrong(question: Question, reply: AnyReply) -> str | None:
     if reply.code in FENCED or not question.codes or reply.code in question.codes:
         return None
     return f"an order was refused for {reply.code}, and what is wrong with it is {question.kind}"
+
+
+def is_moot(question: Question, reply: AnyReply, known: Knowledge | None) -> bool:
+    """What it was wrong by is not what is `known` after the answer: any decision may be right."""
+    if question.ground is None or not isinstance(reply, Decision):
+        return False
+    return known is None or question.ground != _ground(known)
 
 
 def is_kept(question: Question, reply: AnyReply) -> bool:

@@ -2,14 +2,22 @@
 
 import contextlib
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import attrs
 import msgspec
 import pytest
 import trio
 from riskd.actors.canary import ANSWER_S, ANSWERS, MISSES_MAX, REPLY_BYTES_MAX, Canary, Tally
+from riskd.actors.core.books import Books
+from riskd.actors.core.canary import KINDS
+from riskd.actors.core.gate.decision import Knowledge
+from riskd.actors.core.gate.ruleset import Ruleset
 from riskd.actors.messages import (
+    AccountOpened,
     AnyReply,
     CanaryFailed,
     CanarySilent,
@@ -19,6 +27,9 @@ from riskd.actors.messages import (
     Error,
     Fact,
     Halt,
+    InstrumentListed,
+    Listing,
+    Recorded,
     Refused,
     Reported,
     Ticket,
@@ -75,13 +86,14 @@ class World:
     asked: list[ClientCommand] = attrs.field(factory=list)
     connections: int = 0
     is_there: bool = True
+    known: Knowledge | None = None
     other_end: trio.abc.Stream | None = None
     canary: Canary = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.canary = Canary(
             connect=self.connect,
-            known=lambda: None,
+            known=lambda: self.known,
             halting=self,  # type: ignore[arg-type]  # as much of it as is called
             record=self.record,
             clock=self,  # type: ignore[arg-type]  # as much of it as is called
@@ -193,6 +205,55 @@ async def test_another_answer_than_it_must_be_halts_everything(
     assert halt.until == UntilOperator()
     assert isinstance(world.facts[0], CanaryFailed)
     assert [type(one) for one in world.asked] == [Check]
+
+
+def some_limits() -> Knowledge:
+    """Of an account, and of an instrument of which 10 may be ordered at most."""
+    books = Books(ZoneInfo)
+    for fact in (
+        InstrumentListed(
+            listing=Listing(
+                symbol="X",
+                kind="linear",
+                multiplier=Decimal(1),
+                quote="USD",
+                settle="USD",
+                max_qty=Decimal(10),
+            )
+        ),
+        AccountOpened(account="main", currency="USD", balance=Decimal(1000)),
+    ):
+        at = datetime(2026, 11, 20, 12, tzinfo=UTC)
+        books.apply(Recorded(lsn=1, at=at, monotonic_s=1.0, fact=fact))
+    return Knowledge(
+        books=books, rules=Ruleset(()), memories={}, is_active=True, modes={}, on_excess="block"
+    )
+
+
+async def test_limits_that_change_while_it_asks_are_no_failure_of_the_gate(world: World) -> None:
+    def reload(_: ClientCommand) -> AnyReply:
+        world.known = some_limits()
+        return ALLOW
+
+    tally = world.canary.tally
+    world.known, world.answer = some_limits(), reload
+    tally.turn = KINDS.index("too_large")
+    await world.rounds(1)
+    assert world.happened == []
+    assert (tally.answers, tally.failures, tally.misses) == (0, 0, 0)
+    tally.turn, world.answer = KINDS.index("too_large"), lambda _: ALLOW
+    await world.rounds(1)
+    assert [type(one) for one in world.happened] == [Halt, CanaryFailed]
+
+
+async def test_what_no_limit_makes_wrong_is_wrong_whatever_changes(world: World) -> None:
+    def reload(_: ClientCommand) -> AnyReply:
+        world.known = some_limits()
+        return ALLOW
+
+    world.known, world.answer = some_limits(), reload
+    await world.rounds(1)
+    assert [type(one) for one in world.happened] == [Halt, CanaryFailed]
 
 
 async def hears_nothing(world: World) -> None:

@@ -42,6 +42,7 @@ class Room:
     def __init__(self, *rules: AnyRule, max_qty: str | None = None, accounts: str = "main") -> None:
         self.books, self.answers = Books(ZoneInfo), Answers()
         self.rules, self.on_excess = Ruleset(rules), "block"
+        self.on_excess_of: dict[str, Any] = {}
         self.is_active, self.turn, self.lsn = True, 0, 0
         self.before: Question | None = None
         listing = Listing(
@@ -73,6 +74,7 @@ class Room:
             is_active=self.is_active,
             modes={},
             on_excess=self.on_excess,  # type: ignore[arg-type]  # it is one of them
+            on_excess_of=self.on_excess_of,
             answers=self.answers,
         )
 
@@ -148,6 +150,12 @@ def test_too_much_is_asked_for_only_where_that_must_be_refused() -> None:
     room = Room(SIZE)
     room.on_excess = "scale_down"
     assert "too_large" not in room.round()
+    room = Room(SIZE, accounts="main other")
+    room.on_excess_of = {"main": "scale_down"}
+    for _ in range(4):
+        found = room.round()
+        assert all(canary.wrong(*one) is None for one in found.values())
+        assert "too_large" not in found or found["too_large"][0].order.account == "other"
 
 
 def test_without_accounts_or_limits_there_is_still_something_to_ask() -> None:
@@ -181,6 +189,36 @@ def test_any_other_answer_is_wrong(kind: CanaryKind, change: dict[str, Any]) -> 
     broken = msgspec.structs.replace(reply, **change)
     assert canary.wrong(question, broken) is not None
     assert canary.wrong(question, Refused(code="no", message="no")) is not None
+
+
+def lists_anew(room: Room) -> None:
+    (listing,) = room.books.listings.values()
+    room.record(InstrumentListed(listing=msgspec.structs.replace(listing, max_qty=None)))
+
+
+def loses_its_rule(room: Room) -> None:
+    room.rules = Ruleset(())
+
+
+def goes_and_comes_back(room: Room) -> None:
+    room.rules = Ruleset((SIZE,))
+
+
+@pytest.mark.parametrize("happens", [lists_anew, loses_its_rule, goes_and_comes_back])
+def test_an_answer_about_limits_that_have_changed_meanwhile_proves_nothing(
+    happens: Callable[[Room], None],
+) -> None:
+    room = Room(SIZE, max_qty="10")
+    found = room.round()
+    happens(room)
+    for kind, (question, reply) in found.items():
+        allowed = msgspec.structs.replace(reply, decision="allow", code="ok")
+        assert canary.is_moot(question, allowed, room.known) == (kind == "too_large")
+    _, question = canary.question(KINDS.index("too_large"), room.known, "nobody", None)
+    if question.kind == "too_large":
+        assert not canary.is_moot(question, allowed, room.known)
+        assert canary.is_moot(question, allowed, None)
+        assert not canary.is_moot(question, Refused(code="no", message="no"), None)
 
 
 def test_of_its_own_answers_the_gate_remembers_one_and_forgets_nobody_elses_for_it() -> None:
