@@ -84,6 +84,7 @@ class _Dumped(msgspec.Struct):
     parts: dict[str, msgspec.Raw]
     owners: dict[str, tuple[str, ...]]
     marked: dict[str, Marked]
+    rated: dict[str, Marked] = {}
 
 
 class Books:
@@ -149,7 +150,7 @@ class Books:
         for one in found.accounts:
             parts = {name: self._loaded(part) for name, part in one.parts.items()}
             book = self._measured(self._loaded(one.book), one.about.name)
-            held = Held(one.about, book, self._new, parts, one.owners, one.marked)
+            held = Held(one.about, book, self._new, parts, one.owners, one.marked, one.rated)
             self.accounts[one.about.name] = held
             held.sway()
             if self.clock is not None:
@@ -265,7 +266,13 @@ class Books:
     def mark_age_s(self, held: Held, symbol: str, at: datetime, monotonic_s: float) -> float | None:
         """How old the mark is: since it came, by the clock that says more, and what it was then.
         None: there is none. A clock that was set back makes it younger than nothing."""
-        marked = held.marked.get(symbol)
+        return self._age_s(held.marked.get(symbol), at, monotonic_s)
+
+    def rate_age_s(self, held: Held, ccy: str, at: datetime, monotonic_s: float) -> float | None:
+        """The same of a currency's rate."""
+        return self._age_s(held.rated.get(ccy), at, monotonic_s)
+
+    def _age_s(self, marked: Marked | None, at: datetime, monotonic_s: float) -> float | None:
         if marked is None:
             return None
         age_s = (at - marked.at).total_seconds()
@@ -298,6 +305,10 @@ class Books:
                 if line is not None and line.is_newest(held.book.arrived):
                     held.marks(event.symbol, self._marked(recorded, event, line))
                     is_newest = True
+            elif isinstance(event, Fx):
+                line = held.book.worth.rates.get(event.ccy)
+                if line is not None and line.is_newest(held.book.arrived):
+                    held.rated[event.ccy] = self._marked(recorded, event, line)
         if is_newest and isinstance(event, Mark):
             self._sway(recorded, fact.account, event, concerned)
 
@@ -309,7 +320,7 @@ class Books:
             for held in concerned:
                 held.sway(mark.symbol)
 
-    def _marked(self, recorded: Recorded, event: Mark, line: Line) -> Marked:
+    def _marked(self, recorded: Recorded, event: Mark | Fx, line: Line) -> Marked:
         """One without a time of its own was new when it came."""
         at, monotonic_s = recorded.at, recorded.monotonic_s
         if event.ts is None:
@@ -456,7 +467,7 @@ Fixed = tuple[bytes, Iterator[bytes], dict[str, Iterator[bytes]], bytes]
 
 def _fixed(held: Held) -> Fixed:
     parts = {name: part.dump() for name, part in held.parts.items()}
-    rest = _encode({"owners": held.owners, "marked": held.marked})
+    rest = _encode({"owners": held.owners, "marked": held.marked, "rated": held.rated})
     return _encode(held.about), held.book.dump(), parts, rest
 
 

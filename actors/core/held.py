@@ -7,7 +7,7 @@ another symbol or side, is in no part; nor are funding and transfers.
 """
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -33,6 +33,7 @@ from .book.times import EARLIEST, text
 
 Owners = tuple[str, ...]
 """The scopes of parts, `strategy:…` and `worker:…`."""
+_BEFORE = datetime(1970, 1, 1, tzinfo=UTC)
 EVERYWHERE = (Mark, Fx, Session, Tick)
 PARTS_MAX = 1_000
 """Of an account, from where on no other strategy gets one: each mark is told to all of them."""
@@ -71,7 +72,7 @@ class About(msgspec.Struct, array_like=True):
 
 
 class Marked(NamedTuple):
-    """When a mark came, by both clocks of riskd, and how old it was then by its own time."""
+    """When a mark or a rate came, by both clocks of riskd, and how old it was by its own time."""
 
     at: datetime
     monotonic_s: float
@@ -100,6 +101,7 @@ class Held:
         parts: dict[str, AccountBook] | None = None,
         owners: dict[str, Owners] | None = None,
         marked: dict[str, Marked] | None = None,
+        rated: dict[str, Marked] | None = None,
     ) -> None:
         self.about = about
         self.book = book
@@ -109,7 +111,11 @@ class Held:
             self._share(part)
         self.owners = {} if owners is None else owners
         """By order."""
+        self.rated = {} if rated is None else rated
+        """By currency: when its rate came."""
         self.marked = {} if marked is None else marked
+        self.newest = max((one.at for one in self.marked.values()), default=_BEFORE)
+        """When the last of them came."""
         """By symbol: when its mark came."""
         self.gap: Decimal | None = None
         """By how much the position that was adopted last was not the book's. None: it was of before
@@ -125,7 +131,9 @@ class Held:
         """The mark of a symbol has come."""
         was = self.marked.get(symbol)
         self.marked[symbol] = marked
-        if was is not None and marked.is_older_than(was):
+        if marked.at > self.newest:
+            self.newest = marked.at
+        if was is None or marked.is_older_than(was):
             for book in (self.book, *self.parts.values()):
                 book.exposures.forget_ages()
 

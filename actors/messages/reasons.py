@@ -63,6 +63,7 @@ Code = Literal[
     "session_closed",
     "stale_equity",
     "stale_mark",
+    "stale_rate",
     "stop_collar",
     "stop_price_missing",
     "strategy_not_listed",

@@ -203,7 +203,7 @@ class Exposures:
         """So many of which it is not."""
         self._swayed: dict[str, None] = {}
         """Symbols of which it may have changed since anybody asked."""
-        self._stalest: dict[float, Stalest] = {}
+        self._stalest: dict[tuple[float, bool], Stalest] = {}
         """By the age that is too much."""
 
     def remaining(self, symbol: str) -> Remaining:
@@ -451,13 +451,15 @@ class Exposures:
             return ZERO
         return None if standing.is_unmeasured or standing.blank else standing.swing
 
-    def stalest(self, max_age_s: float) -> Stalest:
+    def stalest(self, max_age_s: float, *, none_is_old: bool = True) -> Stalest:
         """Who knows whether a mark of something that is here is older."""
-        found = self._stalest.get(max_age_s)
+        key = (max_age_s, none_is_old)
+        found = self._stalest.get(key)
         if found is None:
             if len(self._stalest) >= AGES_MAX:
                 self._stalest.clear()
-            found = self._stalest[max_age_s] = Stalest(max_age_s, self._exposed)
+            found = Stalest(max_age_s, self._exposed, none_is_old=none_is_old)
+            self._stalest[key] = found
         return found
 
     def forget_ages(self) -> None:

@@ -72,6 +72,7 @@ OF_RULES: Mapping[Code, str] = {
     "session_closed": "the session is closed",
     "stale_equity": "the {missing} is missing: the last is {value} s old, and may be {limit} s",
     "stale_mark": "the {missing} is missing: the last is {value} s old, and may be {limit} s",
+    "stale_rate": "the {missing} is missing: the last is {value} s old, and may be {limit} s",
     "stop_collar": "the stop is {value} % from the mark, and may be {limit} %",
     "strategy_not_listed": "the order's strategy may not trade here",
     "symbol_denied": "its symbol is on the list of those that may not be traded",

@@ -121,7 +121,7 @@ class TailJudge(WidthJudge[T], ShareJudge[T]):
         for held, book in view.books.within(self.scope):
             age_s = _ages(view, held)
             if symbol is None:
-                if book.exposures.stalest(most).is_any(*view.moment, age_s):
+                if book.exposures.stalest(most).is_any(*view.moment, age_s, held.newest):
                     return True
             elif book.exposures.contracts_of(symbol).gross:
                 age = age_s(symbol)

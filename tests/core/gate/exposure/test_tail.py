@@ -328,9 +328,10 @@ acts = st.one_of(
 )
 
 
-@given(st.lists(acts, max_size=40))
+@given(st.lists(acts, max_size=40), st.booleans())
 def test_whether_a_mark_is_too_old_is_what_a_look_at_all_of_them_says(
     moves: list[tuple[str, Any]],
+    none_is_old: bool,
 ) -> None:
     at, monotonic_s = datetime(2026, 11, 21, tzinfo=UTC), 100.0
     marked: dict[str, tuple[datetime, float]] = {}
@@ -340,7 +341,7 @@ def test_whether_a_mark_is_too_old_is_what_a_look_at_all_of_them_says(
         told = marked.get(symbol)
         return told and max((at - told[0]).total_seconds(), monotonic_s - told[1])
 
-    stalest = Stalest(10.0, lambda: exposed)
+    stalest = Stalest(10.0, lambda: exposed, none_is_old=none_is_old)
     for what, of in [*moves, ("ask", None)]:
         if what == "mark":
             marked[of] = at, monotonic_s
@@ -356,8 +357,9 @@ def test_whether_a_mark_is_too_old_is_what_a_look_at_all_of_them_says(
             monotonic_s += max(of, 0)
         else:
             ages = [age_s(symbol) for symbol in exposed]
-            naive = any(age is None or not 0 <= age <= 10 for age in ages)
-            assert stalest.is_any(at, monotonic_s, age_s) == naive
+            naive = any(none_is_old if age is None else not 0 <= age <= 10 for age in ages)
+            newest = max((told for told, _ in marked.values()), default=at)
+            assert stalest.is_any(at, monotonic_s, age_s, newest) == naive
 
 
 steps = st.tuples(

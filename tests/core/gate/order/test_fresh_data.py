@@ -111,3 +111,71 @@ def test_it_says_how_old_things_are_when_asked(desk: Desk) -> None:
     at = desk()
     at.passes(12.5)
     assert at.said("fresh_data")[:5] == ("pass", "ok", 60, pytest.approx(12.5), 47.5)
+
+
+# --- what an order is added to --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("age_s", "code"), [(900.0, "ok"), (900.001, "stale_mark")])
+def test_what_is_held_of_another_symbol_counts_by_a_mark_that_is_not_old(
+    desk: Desk, age_s: float, code: str
+) -> None:
+    at = desk()
+    at.list("ETH")
+    at.hold("1", symbol="ETH")
+    at.mark("50", symbol="ETH")
+    at.passes(age_s)
+    at.mark("100")
+    verdict = at.ask("buy")
+    assert verdict.code == code
+    assert code == "ok" or verdict.missing == "fresh mark of all that main holds"
+    at.mark("50", symbol="ETH")
+    assert at.code("buy") == "ok"
+
+
+def test_getting_out_asks_for_no_other_mark(desk: Desk) -> None:
+    at = desk()
+    at.list("ETH")
+    at.hold("1", symbol="ETH")
+    at.hold("1")
+    at.mark("50", symbol="ETH")
+    at.passes(901)
+    at.mark("100")
+    assert at.ask("sell").decision == "allow"
+    assert at.code("buy") == "stale_mark"
+
+
+def test_one_who_holds_what_rests_at_night_says_so(desk: Desk) -> None:
+    at = desk(FreshData(max_held_mark_age_s=86_400.0))
+    at.list("ETH")
+    at.hold("1", symbol="ETH")
+    at.mark("50", symbol="ETH")
+    at.passes(50_000)
+    at.mark("100")
+    assert at.code("buy") == "ok"
+
+
+def test_a_mark_that_was_old_when_it_came_is_as_old_as_it_says(desk: Desk) -> None:
+    at = desk()
+    at.list("ETH")
+    at.hold("1", symbol="ETH")
+    assert at.code("buy") == "ok", "what is not there at all is for other rules to say"
+    at.tell("mark", None, symbol="ETH", price="50", ts=(at.at - timedelta(hours=2)).isoformat())
+    assert at.code("buy") == "stale_mark"
+
+
+@pytest.mark.parametrize(("age_s", "code"), [(345_600.0, "ok"), (345_600.001, "stale_rate")])
+def test_a_rate_that_counts_is_not_one_that_somebody_forgot(
+    desk: Desk, age_s: float, code: str
+) -> None:
+    at = desk(FreshData(max_held_mark_age_s=31_536_000.0))
+    at.list("EURX", quote="EUR", settle="EUR")
+    at.hold("1", symbol="EURX")
+    at.mark("50", symbol="EURX")
+    at.tell("fx", None, ccy="EUR", rate="1.1")
+    at.tell("fx", None, ccy="JPY", rate="0.01")
+    at.passes(age_s)
+    at.mark("100")
+    assert at.code("buy") == code, "nothing here is in yen"
+    at.tell("fx", None, ccy="EUR", rate="1.1")
+    assert at.code("buy") == "ok"
