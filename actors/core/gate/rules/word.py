@@ -122,7 +122,7 @@ class Gaps:
                 gaps[seen.symbol] = abs(seen.gap)
             self.of[seen.account] = gaps
         elif isinstance(seen, Rearmed) and seen.rule == self._rule:
-            self.of = {}
+            self.of = {account: {} for account in self.of}
 
     def dump(self) -> object:
         return dict(self.of)
@@ -132,7 +132,8 @@ class Gaps:
 
 
 class Reconciliation(WordJudge[schema.Reconciliation]):
-    """By the equity that was reported last, and the positions that were adopted last."""
+    """By the equity that was reported last, and the positions that were adopted last. An account
+    of which no broker has ever said anything agrees with nobody."""
 
     BROKEN = "the book and the broker disagree about what it is worth"
 
@@ -145,8 +146,8 @@ class Reconciliation(WordJudge[schema.Reconciliation]):
         if held.about.is_drifting:
             return Found("block", "reconciliation")
         name = held.about.name
-        if memory is None:
-            return unknown(f"positions that were adopted in {name}")
+        if memory is None or (held.about.equity is None and name not in memory.of):
+            return unknown(f"the broker's word on {name}")
         gap = max(memory.of.get(name, {}).values(), default=ZERO)
         if not gap and not explains:
             return None

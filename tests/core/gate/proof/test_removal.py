@@ -99,7 +99,7 @@ CASES: list[tuple[Rule, Needs]] = [
     ({"kind": "position_loss", "max_pct": "50"}, WORTH),
     ({"kind": "price_collar", "max_pct": "9"}, FRESH),
     ({"kind": "price_collar", "max_drift_pct": "9"}, FRESH | lacks("marks since then", "memory")),
-    ({"kind": "reconciliation"}, lacks("memory", agreement="reconciliation")),
+    ({"kind": "reconciliation"}, lacks("memory", "word", agreement="reconciliation")),
     ({"kind": "reduce_only_correct"}, NOTHING),
     ({"kind": "repeated_execution", "max_executions": 99, "window_s": 10}, MEMORY),
     ({"kind": "rogue_order"}, NOTHING),

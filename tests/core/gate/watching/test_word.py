@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from riskd.actors.core.gate.memory import Rearmed
 from riskd.actors.core.gate.rule import Around
-from riskd.actors.messages import EquityAgreed, EquityDrifted, VenueStated
+from riskd.actors.messages import EquityAgreed, EquityDrifted, EquityReported, VenueStated
 from riskd.actors.messages.book import Snapshot
 from riskd.config.schema import rules as schema
 
@@ -145,6 +145,9 @@ def test_what_filled_after_it_is_no_difference(world: World) -> None:
 
 def test_an_account_whose_equity_drifts_does_not_agree(world: World) -> None:
     world.held_to(schema.Reconciliation()).mark(100).open("other")
+    assert world.code("buy", account="other") == "not_evaluable", "nobody has said what it is worth"
+    for account in ("main", "other"):
+        world.make(EquityReported(account=account, theirs=D(1), ours=D(1)))
     world.make(EquityDrifted(account="main", theirs=D(1), ours=D(2), allowed=D(0)))
     assert world.code("buy") == "reconciliation"
     assert world.code("buy", account="other") == "ok"
