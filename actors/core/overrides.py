@@ -14,8 +14,9 @@ permitted by it has used it up, also when that order is never sent.
          +--- time -----------+----> expired
 
 What is asked before the rules can't be overridden, nor can those of the stages that say what an
-order is and whether it reduces: nobody can give leave to rely on what is not known. A halt can't
-either. So an override is no way around the kill switch, nor around `reduce_only`.
+order is, what is known of the market and whether it reduces. A halt can't either. So an override is
+no way around the kill switch, nor around `reduce_only`. Whoever names a rule of a later stage does
+without it, also where it can't be judged.
 
 Time is that of the wall clock, since persons give it; within one boot the monotonic clock has to
 agree, so that a clock that is set back makes nothing last longer. A wall clock that shows a time
