@@ -9,6 +9,7 @@ import trio
 
 from ..actors import canary
 from ..actors.canary import MISSES_MAX, Canary, Tally
+from ..actors.core.book.times import instant
 from ..actors.core.gate.decision import Knowledge
 from .brakes import Brakes
 from .tree import ChildSpec, Context
@@ -56,7 +57,7 @@ class Watched:
         at = tally.last_at
         return {
             "every_s": every_s,
-            "last_at": None if at is None else at.isoformat(),
+            "last_at": None if at is None else instant(at),
             "answers": tally.answers,
             "failures": tally.failures,
             "misses": tally.misses,

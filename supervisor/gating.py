@@ -10,11 +10,11 @@ from ..actors import gate, position_keeper
 from ..actors.actor import as_child
 from ..actors.control import CommandUnconfirmed, Handler
 from ..actors.core.access import Caller
+from ..actors.core.book.times import instant
 from ..actors.core.gate.asked import Identity
 from ..actors.core.gate.counters import gauges
 from ..actors.core.gate.decision import Knowledge
 from ..actors.core.gate.gathered import Limits
-from ..actors.core.gate.reply import instant
 from ..actors.core.gate.ruleset import Ruleset
 from ..actors.core.gate.view import Moment
 from ..actors.core.limit_rows import rows

@@ -13,6 +13,7 @@ from ...config.schema.rules import AnyRule, LimitRule, StateRule, scaling
 from ...config.schema.rules.scaling import scaled
 from ..messages import Given, Limits, Setting
 from .book.numbers import exact, shown
+from .book.times import instant
 from .books import Books
 from .gate.dynamic import Dynamic, DynamicState
 from .gate.memory import Memory
@@ -139,7 +140,7 @@ def _set(setting: Setting) -> Row:
         "value": text(setting.value),
         "instead_of": setting.instead_of,
         "by": by.user or by.user_id or by.via,
-        "at": setting.at.isoformat(),
+        "at": instant(setting.at),
         "reason": setting.reason,
         "approved_by": setting.approved_by,
     }

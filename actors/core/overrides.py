@@ -43,6 +43,7 @@ from ..messages.overrides import (
 )
 from ..messages.reasons import Code
 from .book.numbers import fault, shown
+from .book.times import instant
 from .books import Books
 from .gate.asked import Asked
 from .gate.rule import Judge
@@ -409,10 +410,10 @@ def override_shown(one: Override, moment: Moment) -> Document:
         "for_s": terms.for_s,
         "reason": one.reason,
         "requested_by": _who(one.by),
-        "requested_at": one.asked_at.isoformat(),
+        "requested_at": instant(one.asked_at),
         "approved_by": _who(one.approved_by),
-        "approved_at": None if one.at is None else one.at.isoformat(),
-        "until": None if one.until is None else one.until.isoformat(),
+        "approved_at": None if one.at is None else instant(one.at),
+        "until": None if one.until is None else instant(one.until),
         "used_by": one.used_by,
         "revoked_by": _who(one.revoked_by),
     }

@@ -205,6 +205,7 @@ def test_orders_go_by_what_a_client_says(start: Start, place: Path) -> None:
     assert reply.level == "critical"
     assert [row["scope"] for row in reply.scopes] == ["account:main", "exchange:sim", "all"]
     assert reply.sources[0]["critical_issues"] == ["the venue is unwell"]
+    assert all(row["since"].endswith("Z") for row in reply.sources)
     assert isinstance(daemon.ask(Signal(source="desk", level="info")), Taken)
     assert code(daemon, "a3") == "ok"
     assert isinstance(daemon.ask(ShowRisk(account="nobody")), Refused)

@@ -53,7 +53,7 @@ SET = {
     "value": "500",
     "instead_of": "900",
     "by": "bob",
-    "at": "2026-11-21T19:52:09.25+00:00",
+    "at": "2026-11-21T19:52:09.25Z",
     "reason": "news",
     "approved_by": "alice",
 }
@@ -65,7 +65,7 @@ ROWS = [
 
 
 SET_SAID = (
-    "  daily_loss@all: max_loss 500 instead of 900: news (bob, 2026-11-21T19:52:09, "
+    "  daily_loss@all: max_loss 500 instead of 900: news (bob, 2026-11-21T19:52:09Z, "
     "approved by alice)"
 )
 

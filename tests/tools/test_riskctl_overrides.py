@@ -38,7 +38,7 @@ def row(name: str = "ov2", state: str = "approved", **more: Any) -> dict[str, An
         "reason": "news",
         "requested_by": "ana",
         "approved_by": "bob",
-        "until": "2026-11-21T19:52:09.25+00:00",
+        "until": "2026-11-21T19:52:09.25Z",
         "used_by": None,
         **more,
     }
@@ -106,7 +106,7 @@ def test_what_is_wanted_is_asked_for(run: Run, asked: list[Command]) -> None:
 def test_what_is_approved_and_revoked_is_said(run: Run, asked: list[Command]) -> None:
     said = run("override", "approve", "ov2", "--reason", "agreed")
     assert said.stdout.splitlines() == [
-        "ov2 is approved: sell 2.5 X in main at 99.5 or better, until 2026-11-21T19:52:09"
+        "ov2 is approved: sell 2.5 X in main at 99.5 or better, until 2026-11-21T19:52:09Z"
     ]
     said = run("override", "revoke", "ov2", "--reason", "gone")
     assert said.stdout.splitlines() == ["nothing was changed: ov2 is revoked already"]

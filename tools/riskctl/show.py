@@ -44,7 +44,7 @@ def _canary(canary: Document | None) -> str:
         return f"WARNING: {canary['warning']}"
     at = canary.get("last_at")
     answers = halting.count(int(canary.get("answers") or 0), "right answer")
-    return answers + (f", the last at {at}" if at else "")
+    return answers + (f", the last at {halting.moment(at)}" if at else "")
 
 
 def _journal(journal: Document) -> str:

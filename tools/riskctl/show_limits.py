@@ -5,6 +5,7 @@ from typing import Any
 
 from ...actors.messages import LimitChange
 from .page import Line, Mood, Page, Table, brief
+from .show_halting import moment
 
 Document = Mapping[str, Any]
 
@@ -67,16 +68,12 @@ def _limit(row: Document) -> str:
 def _settings(found: Sequence[Document]) -> Iterator[Line]:
     for row in found:
         for each in row.get("set") or []:
-            said = f"{each.get('reason')} ({each.get('by')}, {_moment(each.get('at'))}"
+            said = f"{each.get('reason')} ({each.get('by')}, {moment(each.get('at'))}"
             approved = f", approved by {each['approved_by']}" if each.get("approved_by") else ""
             yield Line(
                 f"  {row.get('rule')}: {each.get('key')} {each.get('value')} instead of "
                 f"{each.get('instead_of')}: {said}{approved})"
             )
-
-
-def _moment(text: object) -> str:
-    return str(text).partition(".")[0].replace("+00:00", "Z")
 
 
 def changes(found: Sequence[LimitChange]) -> Page:

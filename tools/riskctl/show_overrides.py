@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .page import Line, Mood, Page, Table
+from .show_halting import moment
 
 Document = Mapping[str, Any]
 
@@ -78,4 +79,4 @@ def changed(row: Document, *, changed: bool) -> Page:
 
 
 def _moment(text: object) -> str:
-    return _NONE if text is None else str(text).partition(".")[0].replace("+00:00", "Z")
+    return _NONE if text is None else moment(text)

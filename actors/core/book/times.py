@@ -3,6 +3,8 @@
 import re
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
+import msgspec
+
 NS = 1_000_000_000
 EARLIEST = -(2**63)
 """The time of what happened before any time was seen."""
@@ -54,8 +56,12 @@ def moment(at_ns: int) -> datetime:
 
 
 def text(at_ns: int | None) -> str | None:
-    """ISO 8601 in UTC."""
-    return None if at_ns is None else moment(at_ns).isoformat().replace("+00:00", "Z")
+    return None if at_ns is None else instant(moment(at_ns))
+
+
+def instant(at: datetime) -> str:
+    """As replies have it, and facts: ISO 8601, and UTC by the letter Z."""
+    return _encode(at)[1:-1].decode()
 
 
 def last_reset(at_ns: int, zone: tzinfo, reset: time, weekday: int | None = None) -> int:
@@ -82,3 +88,6 @@ def next_reset(at_ns: int, zone: tzinfo, reset: time) -> int:
         if found > at_ns:
             return found
         day += _DAY
+
+
+_encode = msgspec.json.Encoder().encode

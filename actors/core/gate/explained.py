@@ -13,10 +13,10 @@ import attrs
 import msgspec
 
 from ...messages.gate import OrderAsked, OrderDecided, Verdict
+from ..book.times import instant
 from ..overrides import Override
 from .asked import Identity
 from .decision import Decided, Knowledge, decide, objects
-from .reply import instant
 from .rule import Found, Judge
 from .view import Moment, View
 from .words import reason, text

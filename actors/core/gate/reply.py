@@ -7,12 +7,11 @@ code.
 from datetime import datetime
 from decimal import Decimal
 
-import msgspec
-
 from ...messages import MessageId
 from ...messages.gate import Decision, Ticket, Verdict
 from ...messages.reasons import Code
 from ..book.numbers import exact, shown
+from ..book.times import instant
 from .answers import Answered
 from .words import reason, text
 
@@ -79,11 +78,3 @@ def undecided(code: Code, missing: str, *, lsn: int, at: datetime, ess_active: b
 def _factor(qty: Decimal, asked: str | int) -> str:
     with exact():
         return shown(qty / Decimal(str(asked))) or "0"
-
-
-def instant(at: datetime) -> str:
-    """In UTC, by the letter Z."""
-    return _encode(at)[1:-1].decode()
-
-
-_encode = msgspec.json.Encoder().encode

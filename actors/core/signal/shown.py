@@ -1,13 +1,13 @@
 """The risk signal as people and programs see it: rows of scopes and of sources."""
 
 from collections.abc import Iterator
-from datetime import datetime
 
 import msgspec
 
 from ...messages.signal import RiskSignal, RiskSnapshot
 from ..book.numbers import exact
 from ..book.numbers import shown as written
+from ..book.times import instant
 from ..books import Books
 from .signals import Signals
 from .snapshot import scopes_of, snapshot
@@ -67,7 +67,3 @@ def snapshot_shown(found: RiskSnapshot) -> Row:
     currency = figures.pop("currency")
     with exact():
         return {"currency": currency, **{name: written(each) for name, each in figures.items()}}
-
-
-def instant(at: datetime) -> str:
-    return at.isoformat()

@@ -30,8 +30,7 @@ from ...messages.signal import (
     SourceState,
     Tier,
 )
-from ..book.times import moment as instant
-from ..book.times import nanoseconds
+from ..book.times import moment, nanoseconds
 from .assessment import CALM, SCORE_OF, TIERS
 from .signals import OUTSIDE, Heard, Signals, badness, is_same, worse
 
@@ -94,7 +93,7 @@ def time_of(ts: Time | None, now: datetime, max_age_s: float | None = None) -> d
     if ts is None:
         return None
     try:
-        at = instant(nanoseconds(ts)).astimezone(UTC)
+        at = moment(nanoseconds(ts)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Unusable("its ts is no time") from None
     age_s = (now - at).total_seconds()

@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from riskd.actors.core.gate.rules import JUDGES
 from riskd.actors.core.kill_switch import NotAllowed, Rules
-from riskd.actors.core.overrides import LIVE_MAX, OVER_KEPT, REQUEST_S, STAGE_MIN, Overrides
+from riskd.actors.core.overrides import (
+    LIVE_MAX,
+    OVER_KEPT,
+    REQUEST_S,
+    STAGE_MIN,
+    Overrides,
+    override_shown,
+)
 from riskd.actors.messages import By, OverrideApproved, OverrideRevoked
 
 Room = Any  # the class of this fixture lives in conftest.py
@@ -113,6 +120,14 @@ def test_a_rule_that_is_gone_since_is_not_approved_of(room: Room) -> None:
     with pytest.raises(NotAllowed) as no:
         room.approve(name)
     assert no.value.code == "unknown_rule"
+
+
+def test_its_times_are_those_of_every_reply(room: Room) -> None:
+    name = room.approved()
+    one = room.overrides.find(name)
+    row = override_shown(one, room.moment)
+    for key in ("requested_at", "approved_at", "until"):
+        assert str(row[key]).endswith("Z")
 
 
 def test_nobody_speaks_of_one_that_there_is_not(room: Room) -> None:
