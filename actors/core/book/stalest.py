@@ -39,6 +39,15 @@ class Stalest:
         """There is nothing in it any more."""
         self._unseen.pop(symbol, None)
 
+    def is_calm(self, at: datetime, monotonic_s: float, newest: datetime) -> bool:
+        """It is known that none is: nothing has to be looked at."""
+        return (
+            not self._unseen
+            and at >= newest
+            and self._from is not None
+            and not self._is_over(at, monotonic_s)
+        )
+
     def is_any(self, at: datetime, monotonic_s: float, age_s: Age, newest: datetime) -> bool:
         """Too old, or of a time that has not come yet. `newest`: no mark came later."""
         if at < newest or self._is_over(at, monotonic_s):

@@ -1,6 +1,6 @@
 """A symbol in the books of a scope: how far the position in it could go, with an order more."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 import attrs
@@ -27,8 +27,8 @@ class After:
     dearer: Decimal
     """By so much that is more than at the marks."""
     gross: Decimal | None
-    equity: Decimal | None
-    """Of the accounts that it is about. None: it is not known."""
+    worths: Callable[[], Decimal | None]
+    """What the accounts are worth that it is about. Few rules ask."""
     long: Decimal
     short: Decimal
     long_before: Decimal
@@ -43,6 +43,11 @@ class After:
     is_quick: bool
     """It is all in one book, and there is no need to explain anything: whoever finds that nothing
     is near its limit may leave it at that."""
+
+    @property
+    def equity(self) -> Decimal | None:
+        """Of all those accounts. None: it is not known."""
+        return self.worths()
 
 
 class Spot:

@@ -6,6 +6,7 @@ Figures are counted when a rule asks for them, once an order. None is a figure t
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from decimal import Decimal
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ...messages import Mode
@@ -32,7 +33,7 @@ class View:
     """An order, and all that a rule may ask about it."""
 
     __slots__ = (
-        "_afters", "_mark_age_s", "adds_risk", "amends", "asked", "books", "dearer",
+        "_afters", "_mark_age_s", "_worths", "adds_risk", "amends", "asked", "books", "dearer",
         "default_on_excess", "each", "each_size", "explains", "growth", "held", "listing", "mark",
         "memories", "mode", "moment", "open_before", "place", "qty", "reducible", "side", "symbol",
         "to_fill",
@@ -104,6 +105,7 @@ class View:
         """It could do something else than make the position smaller."""
         self.books = books
         self._afters: dict[str, After] = {}
+        self._worths: dict[str, Decimal | None] = {}
         self._mark_age_s: float | None = None
 
     def _value_at_prices(self, asked: Asked) -> None:
@@ -165,6 +167,12 @@ class View:
         holders = self.books.holders(scope)
         return holders if self.held in holders else (*holders, self.held)
 
+    def _worth(self, scope: str) -> Decimal | None:
+        """Of the accounts of a scope."""
+        if scope not in self._worths:
+            self._worths[scope] = self._equity(scope)
+        return self._worths[scope]
+
     def _equity(self, scope: str) -> Decimal | None:
         """None: something is missing, or a book and its broker disagree."""
         found, currency = ZERO, self.held.about.currency
@@ -195,6 +203,6 @@ class View:
         if found.gross_before is not None and self.each_size is not None:
             more = found.widest - found.widest_before
             found.gross = found.gross_before + more * self.each_size
-        found.equity = self._equity(scope)
+        found.worths = partial(self._worth, scope)
         found.is_quick = spot.is_alone and not self.explains and not scope.startswith("symbol:")
         return found

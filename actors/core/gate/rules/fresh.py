@@ -63,12 +63,9 @@ class FreshData(Judge[schema.FreshData]):
         """What the order is added to: it counts by marks and rates of its own. That one is not
         there at all is for the rules to say that need it."""
         book, books, held = view.held.book, view.books, view.held
-        if len(book.exposures.standings) > 1:
-            oldest = book.exposures.stalest(self._held_s, none_is_old=False)
-            age_of = partial(_age_s, books, held, view.moment)
-            if oldest.is_any(*view.moment, age_of, held.newest):
-                return stale("stale_mark", f"fresh mark of all that {held.about.name} holds",
-                             self._held_s, None)  # fmt: skip
+        if self._is_any_old(view):
+            missing = f"fresh mark of all that {held.about.name} holds"
+            return stale("stale_mark", missing, self._held_s, None)
         for ccy in book.worth.rates:
             age_s = books.rate_age_s(held, ccy, *view.moment)
             if age_s is None or 0.0 <= age_s <= self._rate_s:
@@ -76,6 +73,18 @@ class FreshData(Judge[schema.FreshData]):
             if _is_needed(view, ccy):
                 return stale("stale_rate", f"fresh rate of {ccy}", self._rate_s, age_s)
         return None
+
+    def _is_any_old(self, view: View) -> bool:
+        """Of the marks of all that the account holds, the order's own symbol among it."""
+        held, (at, monotonic_s) = view.held, view.moment
+        exposures = held.book.exposures
+        if len(exposures.standings) <= 1:
+            return False
+        oldest = exposures.stalest(self._held_s, none_is_old=False)
+        if oldest.is_calm(at, monotonic_s, held.newest):
+            return False
+        age_of = partial(_age_s, view.books, held, view.moment)
+        return oldest.is_any(at, monotonic_s, age_of, held.newest)
 
     def _equity(self, view: View, most_s: float) -> Found | None:
         about = view.held.about
