@@ -221,8 +221,9 @@ def test_a_period_that_is_over_has_brought_what_it_had_brought_at_its_end(
     end, first = DST + hour * HOUR, ("instrument", "session", "account")
     before = [{name: e[name] for name in e if name != "ts"} for e in events if e["type"] in first]
     timed = (e for e in events if "ts" in e and e["type"] not in first)
-    # A position that is told behind it, and was held before, comes late.
-    in_time = (e for e in timed if not e.get("as_of", end) < end <= e["ts"])
+    # A position that is told behind it, and was held before, comes late; one that is told before
+    # it, and is held behind, early.
+    in_time = (e for e in timed if (e.get("as_of", e["ts"]) < end) == (e["ts"] < end))
     ordered = sorted(in_time, key=lambda event: event["ts"])
     early = new_log(*before, *(e for e in ordered if e["ts"] < end))
     book = new_log(*before, *ordered).book
