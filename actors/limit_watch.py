@@ -3,10 +3,11 @@
 It looks at accounts in which something has happened, soon after that, and every second at all,
 since marks grow old and lockouts end while nothing happens. It looks no more often than leaves most
 of the loop to others. What it finds is done at once, without a checkpoint: a halt is in force
-before the fact that tells why. The risk signal is looked at in the same rhythm, after the limits.
+before the fact that tells why. The risk signal is looked at in the same rhythm, after the limits,
+one scope at a time: others have their turn between two of them, and never within one.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -66,8 +67,10 @@ class LimitWatch:
     """What is known now. In doubt nothing is looked at: then nobody trades, and what seems to be
     calm may not be."""
     watched: Callable[[], Watched]
-    signals: Callable[[Collection[str] | None, float], Iterable[Fact]]
-    """What is to be told of the risk signal of these accounts, or of all, at this time."""
+    scopes: Callable[[Collection[str] | None], Sequence[str]]
+    """Those whose risk signal is due when something happened in these accounts; None: all."""
+    signal: Callable[[str, float], Fact | None]
+    """What is to be told of the risk signal of one of them, at this time."""
     patience: Patience
     session_end: Callable[[], datetime]
     """When the session under way ends."""
@@ -76,11 +79,12 @@ class LimitWatch:
     _seen: dict[str, int] = attrs.field(factory=dict, init=False)
     """How much had happened in each account when it was looked at last."""
     _all_at_s: float = attrs.field(default=0.0, init=False)
-    """When all is due to be looked at (trio's time)."""
+    """When all is due to be looked at (trio's time): at once, after a start."""
 
     async def serve(self, mailbox: Mailbox, *, task_status: trio.TaskStatus[None]) -> None:
         """Run the actor, with the task that looks."""
         self.look()
+        await self._look_at_signals(None)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._watch)
             await serve(mailbox, self, task_status=task_status)
@@ -132,9 +136,37 @@ class LimitWatch:
             with trio.move_on_at(self._all_at_s):
                 while not self._touched():
                     await self.news.park()
+            touched: set[str] | None = self._touched()
+            if trio.current_time() >= self._all_at_s:
+                touched, self._all_at_s = None, trio.current_time() + EVERY_S
             began_s = self.clock.monotonic_s()
-            self.look(None if trio.current_time() >= self._all_at_s else self._touched())
-            rest_s = max(REST_S, REST_FACTOR * (self.clock.monotonic_s() - began_s))
+            self._note()
+            self.look(touched)
+            took_s = self.clock.monotonic_s() - began_s
+            took_s += await self._look_at_signals(touched)
+            rest_s = max(REST_S, REST_FACTOR * took_s)
+
+    async def _look_at_signals(self, touched: set[str] | None) -> float:
+        """How long that took, without what others did meanwhile."""
+        took_s, scopes = 0.0, () if self.known().doubt is not None else self.scopes(touched)
+        for scope in scopes:
+            await trio.lowlevel.checkpoint()
+            if self.known().doubt is not None:
+                break
+            began_s = self.clock.monotonic_s()
+            fact = self.signal(scope, began_s)
+            if fact is not None:
+                self.record(fact)
+                self.publish()
+            took_s += self.clock.monotonic_s() - began_s
+        return took_s
+
+    def _note(self) -> None:
+        """What has happened by now will have been looked at."""
+        known = self.known()
+        if known.doubt is None:
+            accounts = known.books.accounts
+            self._seen = {name: held.book.arrived for name, held in accounts.items()}
 
     def _touched(self) -> set[str]:
         """Accounts in which something has happened since."""
@@ -142,14 +174,10 @@ class LimitWatch:
         return {name for name, held in accounts.items() if held.book.arrived != seen.get(name)}
 
     def look(self, touched: set[str] | None = None) -> None:
-        """At these accounts, or at all that there is."""
+        """At the limits of these accounts, or at all that there are."""
         known = self.known()
-        if touched is None:
-            self._all_at_s = trio.current_time() + EVERY_S
         if known.doubt is not None:
             return
-        accounts = known.books.accounts
-        self._seen = {name: held.book.arrived for name, held in accounts.items()}
         moment = Moment(self.clock.now(), self.clock.monotonic_s())
         for act in watch(
             known,
@@ -160,9 +188,6 @@ class LimitWatch:
             patience=self.patience,
         ):
             self._do(act)
-        for fact in self.signals(touched, moment.monotonic_s):
-            self.record(fact)
-            self.publish()
 
     def _do(self, act: Act) -> None:
         if isinstance(act, Halt):

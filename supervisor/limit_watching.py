@@ -4,7 +4,7 @@ What was told last is in the ledger, and since when something is not known outli
 restart of it tells nothing twice and waits for nothing anew.
 """
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 import attrs
@@ -37,8 +37,9 @@ class LimitWatching:
     known: Callable[[], Knowledge]
     watched: Callable[[], Watched]
     """As the ledger has it: it is another one after the ledger was read again."""
-    signals: Callable[[Collection[str] | None, float], Iterable[Fact]]
-    """What is to be told of the risk signal."""
+    scopes: Callable[[Collection[str] | None], Sequence[str]]
+    signal: Callable[[str, float], Fact | None]
+    """What is to be told of the risk signal of one of them."""
     session_end: Callable[[], datetime]
     news: trio.lowlevel.ParkingLot
     registry: Registry
@@ -61,7 +62,8 @@ class LimitWatching:
             clock=self.clock,
             known=self.known,
             watched=self.watched,
-            signals=self.signals,
+            scopes=self.scopes,
+            signal=self.signal,
             patience=self._patience,
             session_end=self.session_end,
             news=self.news,

@@ -1,7 +1,7 @@
 """The risk signal, put together: what is told of it, who asks others, and what can be seen."""
 
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from itertools import islice
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +18,7 @@ from ..actors.core.signal.assessment import Waits
 from ..actors.core.signal.shown import raised_shown, scopes_shown, sources_shown
 from ..actors.core.signal.signals import OUTSIDE
 from ..actors.core.signal.sources import Outlook
-from ..actors.core.signal.watch import turns
+from ..actors.core.signal.watch import due, turn
 from ..actors.core.triggers import Ran
 from ..actors.mailbox import ActorDied, AskTimeout, MailboxFull, Registry
 from ..actors.messages import By, Command, Reply, RiskIs, RiskSignalChanged, ShowRisk, Signal
@@ -93,12 +93,14 @@ class Signalling:
         question = msgspec.json.encode(asked)
         return await self.outside.ask(FETCH, question, config.timeout_s, is_quick=True)
 
-    def turns(
-        self, touched: Collection[str] | None, monotonic_s: float
-    ) -> Iterator[RiskSignalChanged]:
-        """What is to be told now of the signals of these accounts, or of all."""
+    def due(self, touched: Collection[str] | None) -> list[str]:
+        """The scopes to be looked at now, for news of these accounts, or all."""
+        return due(self.known.books, self.known.signals, touched)
+
+    def turn(self, scope: str, monotonic_s: float) -> RiskSignalChanged | None:
+        """What is to be told now of the signal of one."""
         known, limits = self.known, self.configuration.current.risk_signal
-        return turns(known.books, known.signals, limits, touched, monotonic_s, self._waits)
+        return turn(scope, known.books, known.signals, limits, self._waits, monotonic_s)
 
     # --- what the socket answers
 

@@ -18,29 +18,31 @@ SYMBOLS_MAX = 512
 account must not cost what all of them cost."""
 
 
-def turns(
-    books: Books,
-    signals: Signals,
-    limits: Thresholds,
-    touched: Collection[str] | None,
-    now_s: float,
-    waits: Waits,
-) -> Iterator[RiskSignalChanged]:
-    """What is to be told now. `touched`: the accounts in which something has happened; None: all
-    are looked at."""
-    scopes = scopes_of(books) if touched is None else _touched(books, touched)
-    for scope in scopes:
+def due(books: Books, signals: Signals, touched: Collection[str] | None) -> list[str]:
+    """The scopes to be looked at now. `touched`: the accounts in which something has happened;
+    None: all are, and those that are no more."""
+    if touched is not None:
+        return list(_touched(books, touched))
+    return list(dict.fromkeys((*scopes_of(books), *signals.scopes)))
+
+
+def turn(
+    scope: str, books: Books, signals: Signals, limits: Thresholds, waits: Waits, now_s: float
+) -> RiskSignalChanged | None:
+    """What is to be told of one of them. All of its figures are of one moment, and the limits and
+    what was told as well: other scopes may have been looked at long before."""
+    told = signals.of(scope)
+    if not any(held.about.is_open for held in books.holders(scope)):
+        waits.forget(scope)
+        found, signal = RiskSnapshot(currency=None), CALM
+    else:
         found = snapshot(scope, books.of(scope))
-        told = signals.of(scope)
         signal = assess(scope, found, limits, told, waits, now_s)
-        if not is_same(signal, told):
-            yield RiskSignalChanged(scope=scope, signal=signal, snapshot=found)
-    if touched is None:
-        there = frozenset(scopes)
-        for scope in [each for each in signals.scopes if each not in there]:
-            waits.forget(scope)
-            gone = RiskSnapshot(currency=None)
-            yield RiskSignalChanged(scope=scope, signal=CALM, snapshot=gone)
+    return (
+        None
+        if is_same(signal, told)
+        else RiskSignalChanged(scope=scope, signal=signal, snapshot=found)
+    )
 
 
 def _touched(books: Books, names: Collection[str]) -> Iterator[str]:

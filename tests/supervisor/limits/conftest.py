@@ -2,7 +2,7 @@
 of anything."""
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -223,6 +223,9 @@ class Host:
 
     rules: tuple[Any, ...]
     disk: MortalDisk = attrs.field(factory=lambda: MortalDisk(1))
+    scopes: Sequence[str] = ()
+    """Of the risk signal."""
+    signal: Callable[[str, float], Fact | None] = lambda _scope, _now_s: None
     clock: Clock = attrs.field(factory=Clock)
 
     def run(self, script: Callable[[Life], Awaitable[None]]) -> bool:
@@ -291,7 +294,8 @@ class Host:
                 modes={}, on_excess="block", doubt=limits.doubt or chronicle.doubt(),
             ),
             watched=lambda: limits.watched,
-            signals=lambda _touched, _now_s: (),
+            scopes=lambda touched: self.scopes if touched is None else (),
+            signal=self.signal,
             session_end=brakes.session_end,
             news=ledger.news,
             registry=brakes.registry,

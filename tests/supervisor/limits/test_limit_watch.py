@@ -294,6 +294,39 @@ def test_a_worker_tells_of_its_own_account_and_nobody_of_one_that_there_is_not(
     assert hosts(schema.AuthLoss()).run(script)
 
 
+def test_others_have_their_turn_between_the_signals_of_scopes(hosts: Hosts) -> None:
+    seen: list[str] = []
+    nurseries: list[trio.Nursery] = []
+
+    async def other() -> None:
+        seen.append("other")
+
+    def signal(scope: str, _now_s: float) -> None:
+        seen.append(scope)
+        for nursery in nurseries:
+            nursery.start_soon(other)
+
+    async def script(life: Life) -> None:
+        assert seen == list(host.scopes)
+        async with trio.open_nursery() as nursery:
+            nurseries.append(nursery)
+            seen.clear()
+            await trio.sleep(0.5)
+            # What was begun in the first step is done before the third.
+            assert "other" in seen[: seen.index("all")]
+            life.limits.doubt = "none of it is known"
+            seen.clear()
+            await trio.sleep(5)
+            assert seen == []
+            life.limits.doubt = None
+            await trio.sleep(2)
+            assert set(seen) == {*host.scopes, "other"}
+
+    host = hosts(schema.AuthLoss())
+    host.scopes, host.signal = ("account:main", "account:other", "all"), signal
+    assert host.run(script)
+
+
 def test_only_an_operator_says_that_an_account_can_trade(hosts: Hosts) -> None:
     async def script(life: Life) -> None:
         reply: Any = await life.venue("main", can_trade=True, worker="mm-1")

@@ -24,7 +24,7 @@ from riskd.actors.core.gate.watched import Watched
 from riskd.actors.core.halts import Halts, Now
 from riskd.actors.core.signal.assessment import Waits
 from riskd.actors.core.signal.signals import Signals
-from riskd.actors.core.signal.watch import turns
+from riskd.actors.core.signal.watch import due, turn
 from riskd.actors.messages import (
     AccountOpened,
     Booked,
@@ -226,10 +226,13 @@ class World:
     ) -> dict[str, Any]:
         """What is told of the risk signal, by scope; facts are made of it."""
         names = None if touched is None else set(touched)
-        found = list(turns(self.books, self.signals, limits, names, self.monotonic_s, self.waits))
-        for fact in found:
-            self.make(fact)
-        return {fact.scope: fact.signal for fact in found}
+        found = {}
+        for scope in due(self.books, self.signals, names):
+            fact = turn(scope, self.books, self.signals, limits, self.waits, self.monotonic_s)
+            if fact is not None:
+                self.make(fact)
+                found[scope] = fact.signal
+        return found
 
     def restart(self) -> None:
         """Everything that rules and the watch know goes through a dump."""
