@@ -103,7 +103,8 @@ class Orders:
         worker = caller.worker
         if worker is None:
             return ITSELF if caller.peer.process_id == self.process_id else OPERATOR
-        return self.identity(worker) or Identity(worker, NOWHERE)
+        found = self.identity(worker)
+        return Identity(worker, NOWHERE) if found is None or found.account is None else found
 
     async def _check(self, caller: Caller, command: Check | AmendAsked) -> Reply:
         amends = isinstance(command, AmendAsked)
@@ -202,7 +203,7 @@ class Orders:
         who = self.who(caller)
         if who.worker is None:
             return account
-        if who.account in (None, NOWHERE) or account not in (None, who.account):
+        if who.account == NOWHERE or account not in (None, who.account):
             said = f"worker {who.worker!r} speaks of its own account alone"
             raise CommandRefused("not_your_account", said)
         return who.account

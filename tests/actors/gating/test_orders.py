@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from riskd.actors.control import CommandRefused, CommandUnavailable
 from riskd.actors.core.access import Caller, Launch, Peer, Role
+from riskd.actors.core.gate.asked import Identity
 from riskd.actors.messages import (
     Acked,
     By,
@@ -185,6 +186,12 @@ async def test_what_was_never_sent_frees_what_was_reserved(limited: Desk) -> Non
     await asked(limited)
     await say(limited, Dropped(**ABOUT))
     assert limited.worst() == (0, 0)
+
+
+async def test_a_worker_without_an_account_asks_for_none(desk: Desk) -> None:
+    desk.workers["mm-9"] = Identity("mm-9")
+    answer = await asked(desk, worker("mm-9"))
+    assert (answer.decision, answer.code) == ("block", "not_your_account")
 
 
 async def test_what_was_sent_is_not_dropped(desk: Desk) -> None:
