@@ -173,9 +173,13 @@ class ExposureJudge(LimitJudge[L]):
             if found is not None and found.cap is None and found.outcome in ("unknown", "block"):
                 found = found._replace(cap=self.free(view))
             return found
-        if not view.explains:
+        if view.adds_risk and not view.explains:
             return None
         found = self.weigh(view) or OK
+        if found.outcome == "unknown" and not view.adds_risk:
+            return found  # it passes, and that is told
+        if not view.explains:
+            return None
         return Found("pass", "ok", found.limit, found.value, found.headroom)
 
 

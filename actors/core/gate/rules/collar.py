@@ -162,8 +162,11 @@ class PriceCollar(Judge[schema.PriceCollar]):
             found = _away(self.kind, view, price, of, self._price)
         if stop is not None and self._stop is not None and (found is None or _passes(found)):
             found = _away("stop_collar", view, stop, mark, self._stop) or found
-        if self._drift is not None and view.adds_risk and (found is None or _passes(found)):
-            found = self._drifted(view, mark, self._drift) or found
+        if self._drift is not None and (found is None or _passes(found)):
+            drifted = self._drifted(view, mark, self._drift)
+            # Getting out is not held to it; that it is not known is told.
+            if view.adds_risk or (drifted is not None and drifted.outcome == "unknown"):
+                found = drifted or found
         return found or (OK if view.explains else None)
 
     def _is_near(self, view: View, mark: Decimal) -> bool:

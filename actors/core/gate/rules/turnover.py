@@ -86,8 +86,12 @@ class DailyTurnover(FlowJudge[schema.DailyTurnover]):
         return Turnover(self.config)
 
     def judge(self, view: View) -> Found | None:
-        if not view.adds_risk and not view.explains:
-            return None
+        found = self._weigh(view)
+        if view.adds_risk or view.explains or found is None or found.outcome == "unknown":
+            return found
+        return None  # getting out is not held to it
+
+    def _weigh(self, view: View) -> Found | None:
         turnover: Turnover = view.memories[self.id]
         each = view.each_size
         if each is None:

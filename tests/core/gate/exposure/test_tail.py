@@ -160,7 +160,7 @@ def test_without_enough_marks_nothing_that_adds_passes(new_desk: NewDesk) -> Non
     refused = desk.ask("buy", 1)
     assert (refused.code, refused.missing) == ("not_evaluable", "volatility of L")
     reducing = desk.ask("sell", 5)
-    assert (reducing.decision, reducing.risk_level) == ("allow", "info")
+    assert (reducing.decision, reducing.risk_level) == ("allow", "warning")
     moves(desk, "L", swaying("10", "0.001", 3))
     assert desk.ask("buy", 1).decision == "allow"
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 import pytest
-from riskd.actors.core.gate.rules import JUDGES
 from riskd.actors.messages import InstrumentDelisted
 from riskd.config.schema.rules.kinds import RuleKind
 
@@ -121,11 +120,6 @@ CASES: list[tuple[Rule, Needs]] = [
 NEEDED = [(rule, one, needs[one]) for rule, needs in CASES for one in needs]
 FOR_ALL = {"strategy_whitelist"}
 """What it lacks makes an order one that nobody may send, whatever it is for."""
-IDLE = {
-    *(rule.__struct_config__.tag for rule, judge in JUDGES.items() if judge.STAGE == 12),
-    "daily_turnover",
-} - {"max_net"}  # fmt: skip
-"""Kinds that ask nothing of an order that only reduces, so that nothing is missing."""
 BY_ALL = {"mark", "fresh mark"}
 """What the `fresh_data` that is always in force misses as well."""
 
@@ -188,8 +182,7 @@ def test_what_only_reduces_passes_without_it_and_that_is_told(
         assert (verdict.decision, verdict.code) == ("block", code)
         return
     assert (verdict.decision, verdict.qty) == ("allow", 10)
-    is_idle = rule["kind"] in IDLE or missing == "marks since then"
-    assert verdict.risk_level == ("info" if is_idle and missing not in BY_ALL else "warning")
+    assert verdict.risk_level == "warning"
 
 
 @pytest.mark.parametrize(("rule", "missing", "code"), NEEDED, ids=known)
