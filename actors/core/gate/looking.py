@@ -6,6 +6,7 @@ that the fact is of; and at everything once, when the rule comes into force. So 
 when, and the same again after a restart.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any, ClassVar
@@ -23,7 +24,7 @@ Place = tuple[str, str]
 """Account and symbol."""
 
 
-class Looking:
+class Looking(ABC):
     """A memory of one rule. Until it has looked once it knows nothing."""
 
     MARKS: ClassVar[bool] = False
@@ -34,20 +35,20 @@ class Looking:
         self.scope = scope
         self.has_looked = False
 
-    def saw(self, seen: Seen) -> None:
+    def saw(self, seen: Seen) -> None:  # noqa: B027  # most remember nothing by it
         """Something happened in its scope. Most go by the books alone."""
 
+    @abstractmethod
     def look(self, at: datetime, books: Books, held: Held, symbol: str) -> None:
         """At one symbol in one account, which is in its scope."""
-        raise NotImplementedError
 
+    @abstractmethod
     def dump(self) -> object:
         """What JSON can hold, as it is now."""
-        raise NotImplementedError
 
+    @abstractmethod
     def load(self, state: object) -> None:
         """Go back to a dump. Raises ValueError or TypeError."""
-        raise NotImplementedError
 
 
 def look(recorded: Recorded, books: Books, looking: Iterable[Looking]) -> None:

@@ -8,6 +8,7 @@ A rule about how things stand is asked without an order too (`survey`), of each 
 broken for: of its scope, or of each position there.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from decimal import ROUND_FLOOR, Context, Decimal
@@ -63,7 +64,7 @@ def unknown(missing: str) -> Found:
     return Found("unknown", "not_evaluable", missing=missing)
 
 
-class Judge(Generic[R]):
+class Judge(ABC, Generic[R]):
     """A rule in force. Made once, asked for every order in its scope."""
 
     STAGE: int
@@ -91,9 +92,9 @@ class Judge(Generic[R]):
         """A new one, if it remembers anything."""
         return None
 
+    @abstractmethod
     def judge(self, view: View) -> Found | None:
         """Of an order. None: it passes, and there is nothing to say."""
-        raise NotImplementedError
 
     def measure(
         self,
@@ -152,12 +153,12 @@ class ExposureJudge(LimitJudge[L]):
 
     STAGE = 12
 
-    def worsens(self, view: View) -> bool:
-        raise NotImplementedError
+    @abstractmethod
+    def worsens(self, view: View) -> bool: ...
 
+    @abstractmethod
     def weigh(self, view: View) -> Found | None:
         """Of an order that does."""
-        raise NotImplementedError
 
     def free(self, _view: View) -> Decimal:
         """So much of it would not."""
@@ -224,9 +225,9 @@ class Around(NamedTuple):
 class Steward(Judge[R]):
     """Judges no order, and asks for something to be done now and then."""
 
+    @abstractmethod
     def asks(self, _around: Around) -> Iterable[Ask]:
         """As of a `StateJudge`."""
-        raise NotImplementedError
 
 
 class StateJudge(Judge[S]):
@@ -313,9 +314,9 @@ class PositionJudge(StateJudge[S]):
 
     STAGE = 13
 
+    @abstractmethod
     def weigh(self, book: AccountBook, path: Path, *, explains: bool) -> Found | None:
         """Of an open position."""
-        raise NotImplementedError
 
     def regard(self, view: View) -> Found | None:
         book = view.held.own(self.scope)

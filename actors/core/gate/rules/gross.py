@@ -4,6 +4,7 @@
 It is the worse side of each symbol, added up. Neither symbols nor accounts net.
 """
 
+from abc import abstractmethod
 from decimal import Decimal
 from typing import ClassVar, TypeVar
 
@@ -79,11 +80,11 @@ class WidthJudge(ExposureJudge[L]):
         more = (after.widest - after.widest_before) * (view.each_size or ZERO)
         return broken(self.hold(view, before, before + more, ONE, ZERO))
 
+    @abstractmethod
     def hold(
         self, view: View, before: Decimal, after: Decimal, each: Decimal, free: Decimal
     ) -> Found | None:
         """The gross exposure against its limit."""
-        raise NotImplementedError
 
 
 class MaxGross(WidthJudge[schema.MaxGross], ShareJudge[schema.MaxGross]):

@@ -1,5 +1,6 @@
 """What may be lost: in a session, in a week, from the peak, and by one position."""
 
+from abc import abstractmethod
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -69,9 +70,9 @@ class _PeriodLoss(StateJudge[P]):
         self._near_loss = -config.max_loss * self.near if is_sum and config.max_loss else None
         """Whoever has made more is far from any level. None: that is to be reckoned each time."""
 
+    @abstractmethod
     def figures(self, standing: Standing) -> tuple[Figure, ...]:
         """The worst of them counts."""
-        raise NotImplementedError
 
     def base(self, standing: Standing) -> Decimal | None:
         return standing.session_base()

@@ -1,5 +1,6 @@
 """What venues and brokers say of an account: `auth_loss`, `reconciliation`."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -23,9 +24,9 @@ class WordJudge(StateJudge[W]):
 
     STAGE = 13
 
+    @abstractmethod
     def weigh(self, held: Held, memory: Any, moment: Moment, *, explains: bool) -> Found | None:
         """Of one account."""
-        raise NotImplementedError
 
     def regard(self, view: View) -> Found | None:
         return self.weigh(view.held, view.memory(self.id), view.moment, explains=view.explains)
